@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static mem_fail_fn fail_hook;
+static void *fail_context;
+
+void mem_set_fail_hook(mem_fail_fn hook, void *context)
+{
+    fail_context = context;
+    fail_hook = hook;
+}
+
+static inline bool must_fail(void)
+{
+    return __builtin_expect(fail_hook != NULL, 0) && fail_hook(fail_context);
+}
+
+void *mem_alloc(size_t len_bytes)
+{
+    if (must_fail()) {
+        return NULL;
+    }
+    return malloc(len_bytes > 0 ? len_bytes : 1);
+}
+
+void *mem_calloc(size_t count, size_t item_bytes)
+{
+    if (must_fail()) {
+        return NULL;
+    }
+    return calloc(count > 0 ? count : 1, item_bytes > 0 ? item_bytes : 1);
+}
+
+void *mem_realloc(void *p, size_t len_bytes)
+{
+    if (must_fail()) {
+        return NULL;
+    }
+    return realloc(p, len_bytes > 0 ? len_bytes : 1);
+}
+
+void *mem_alloc_aligned(size_t alignment_bytes, size_t len_bytes)
+{
+    void *p = NULL;
+
+    if (must_fail()) {
+        return NULL;
+    }
+    if (alignment_bytes < sizeof(void *)) {
+        alignment_bytes = sizeof(void *);
+    }
+    if (posix_memalign(&p, alignment_bytes, len_bytes > 0 ? len_bytes : 1) != 0) {
+        return NULL;
+    }
+    return p;
+}
+
+void mem_free(void *p)
+{
+    free(p);
+}
+
+char *mem_strdup(const char *text)
+{
+    size_t len = strlen(text) + 1;
+    char *copy = mem_alloc(len);
+
+    if (copy != NULL) {
+        memcpy(copy, text, len);
+    }
+    return copy;
+}
+
+void mem_free_ptr(void *p)
+{
+    mem_free(*(void **)p);
+}
