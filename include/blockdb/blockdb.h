@@ -117,7 +117,10 @@ struct blockdb_write_options {
     const uint8_t *client_id;
     uint64_t request;
 };
-#define BLOCKDB_WRITE_OPTIONS_INIT {.size = sizeof(struct blockdb_write_options)}
+#define BLOCKDB_WRITE_OPTIONS_INIT                                                                 \
+    {                                                                                              \
+        .size = sizeof(struct blockdb_write_options)                                               \
+    }
 
 /* Where a batch landed. */
 struct blockdb_write_result {
@@ -194,10 +197,12 @@ struct blockdb_version_info {
 struct blockdb_read_options {
     size_t size;
     const struct blockdb_view *view; /* read from this view; NULL: the newest visible state */
-    uint64_t at_seq;                 /* as of the entry at_seq inclusive; BLOCKDB_SEQ_NONE: newest */
+    uint64_t at_seq; /* as of the entry at_seq inclusive; BLOCKDB_SEQ_NONE: newest */
 };
 #define BLOCKDB_READ_OPTIONS_INIT                                                                  \
-    {.size = sizeof(struct blockdb_read_options), .at_seq = BLOCKDB_SEQ_NONE}
+    {                                                                                              \
+        .size = sizeof(struct blockdb_read_options), .at_seq = BLOCKDB_SEQ_NONE                    \
+    }
 
 /* A value that the caller owns; a zeroed one is empty. data stays for reuse by the next get. */
 struct blockdb_value {
@@ -223,8 +228,7 @@ int blockdb_seq_at_time(struct blockdb *db, uint64_t time_ms, uint64_t *out_seq,
                         struct blockdb_error *err);
 
 /* A view fixes what is visible: everything up to its seq, nothing later. */
-int blockdb_view_new(struct blockdb *db, struct blockdb_view **out_view,
-                     struct blockdb_error *err);
+int blockdb_view_new(struct blockdb *db, struct blockdb_view **out_view, struct blockdb_error *err);
 void blockdb_view_free(struct blockdb_view *view);
 /* The number of entries the view sees; its last seq is one less. */
 uint64_t blockdb_view_seq_count(const struct blockdb_view *view);
@@ -243,7 +247,9 @@ struct blockdb_scan_options {
     bool keys_only; /* iter_value() gives an empty value and nothing is loaded for it */
 };
 #define BLOCKDB_SCAN_OPTIONS_INIT                                                                  \
-    {.size = sizeof(struct blockdb_scan_options), .at_seq = BLOCKDB_SEQ_NONE}
+    {                                                                                              \
+        .size = sizeof(struct blockdb_scan_options), .at_seq = BLOCKDB_SEQ_NONE                    \
+    }
 
 /* Walks the live keys of a range in order, each with its newest version as of the scan's start.
  * Starts before the first: call next first. Keeps its view until freed. */
@@ -267,7 +273,9 @@ struct blockdb_history_options {
     bool versions_only;  /* load no values */
 };
 #define BLOCKDB_HISTORY_OPTIONS_INIT                                                               \
-    {.size = sizeof(struct blockdb_history_options), .before_seq = BLOCKDB_SEQ_NONE}
+    {                                                                                              \
+        .size = sizeof(struct blockdb_history_options), .before_seq = BLOCKDB_SEQ_NONE             \
+    }
 
 /* Walks the versions of one key, newest first, deletions included. */
 int blockdb_history_new(struct blockdb *db, const void *key, size_t key_len,
@@ -304,8 +312,7 @@ struct blockdb_head {
     uint64_t block_count;
     uint8_t root[BLOCKDB_HASH_LEN];
 };
-int blockdb_head_get(struct blockdb *db, struct blockdb_head *out_head,
-                     struct blockdb_error *err);
+int blockdb_head_get(struct blockdb *db, struct blockdb_head *out_head, struct blockdb_error *err);
 
 /* Progress of long work: done of total (0: unknown) units of `unit` ("entries", "bytes", "files").
  * Called from one thread at a time, at most a few times a second; returning false cancels. */
@@ -321,7 +328,9 @@ struct blockdb_verify_options {
     void *progress_arg;
 };
 #define BLOCKDB_VERIFY_OPTIONS_INIT                                                                \
-    {.size = sizeof(struct blockdb_verify_options), .to_seq = BLOCKDB_SEQ_NONE}
+    {                                                                                              \
+        .size = sizeof(struct blockdb_verify_options), .to_seq = BLOCKDB_SEQ_NONE                  \
+    }
 
 /* What verify looked at; on failure also how far it came. */
 struct blockdb_verify_report {
@@ -346,8 +355,8 @@ int blockdb_verify(struct blockdb *db, const struct blockdb_verify_options *opti
 /* Writes the memtable to a table and waits. Cheap when there is nothing to flush. */
 int blockdb_flush(struct blockdb *db, struct blockdb_error *err);
 /* Merges tables as far as something is gained; waits unless wait is false. */
-int blockdb_compact(struct blockdb *db, bool wait, blockdb_progress_cb progress,
-                    void *progress_arg, struct blockdb_error *err);
+int blockdb_compact(struct blockdb *db, bool wait, blockdb_progress_cb progress, void *progress_arg,
+                    struct blockdb_error *err);
 /* Copies the database as of now into dir, which must not exist or be empty: hard links where the
  * file system allows it, writers go on. The copy opens by itself. */
 int blockdb_backup(struct blockdb *db, const char *dir, blockdb_progress_cb progress,
@@ -369,15 +378,18 @@ struct blockdb_stats {
     uint64_t memtable_bytes, memtable_count, block_cache_bytes, index_cache_bytes, memory_bytes;
     /* Counters since open. */
     uint64_t puts, deletes, batches, gets, gets_found, scans;
-    uint64_t commit_groups, wal_syncs, wal_bytes_written, ledger_bytes_written,
-        table_bytes_written, user_bytes_written;
+    uint64_t commit_groups, wal_syncs, wal_bytes_written, ledger_bytes_written, table_bytes_written,
+        user_bytes_written;
     uint64_t flushes, merges, merge_bytes_read, merge_bytes_written;
     uint64_t stall_ns, slow_down_ns;
     uint64_t block_cache_hits, block_cache_misses, index_cache_hits, index_cache_misses;
     uint64_t filter_checks, filter_negatives, filter_false_positives;
     uint64_t memtable_hits, table_hits, ledger_reads;
 };
-#define BLOCKDB_STATS_INIT {.size = sizeof(struct blockdb_stats)}
+#define BLOCKDB_STATS_INIT                                                                         \
+    {                                                                                              \
+        .size = sizeof(struct blockdb_stats)                                                       \
+    }
 int blockdb_stats_get(struct blockdb *db, struct blockdb_stats *out_stats,
                       struct blockdb_error *err);
 /* The value of one option in force in an open database; borrowed until close, NULL if unknown. */

@@ -9,8 +9,7 @@
 /* Prints where and what, then aborts. */
 void assert_failed(const char *file, int line, const char *condition) __attribute__((noreturn));
 
-#define ASSERT(condition)                                                                          \
-    ((condition) ? (void)0 : assert_failed(__FILE__, __LINE__, #condition))
+#define ASSERT(condition) ((condition) ? (void)0 : assert_failed(__FILE__, __LINE__, #condition))
 
 #ifdef BLOCKDB_DEBUG
 #define DASSERT(condition) ASSERT(condition)

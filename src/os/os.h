@@ -122,8 +122,7 @@ RESULT_MUST_BE_USED int os_mkdir(struct os *os, const char *path, struct error *
 RESULT_MUST_BE_USED int os_rename(struct os *os, const char *from, const char *to,
                                   struct error *err);
 /* A second name for a file on the same file system; EUNSUPPORTED across file systems. */
-RESULT_MUST_BE_USED int os_link(struct os *os, const char *from, const char *to,
-                                struct error *err);
+RESULT_MUST_BE_USED int os_link(struct os *os, const char *from, const char *to, struct error *err);
 RESULT_MUST_BE_USED int os_unlink(struct os *os, const char *path, struct error *err);
 RESULT_MUST_BE_USED int os_rmdir(struct os *os, const char *path, struct error *err);
 /* Visits the names of a directory in bytewise order. */
@@ -147,15 +146,16 @@ uint64_t os_monotonic_ns(struct os *os);
 /* Cryptographically strong random bytes. */
 RESULT_MUST_BE_USED int os_random(struct os *os, void *out, size_t len, struct error *err);
 /* Starts a thread named `name` (at most 15 bytes are kept); every thread must be joined. */
-RESULT_MUST_BE_USED int os_thread_start(struct os *os, const char *name, os_thread_fn fn,
-                                        void *arg, struct os_thread **out, struct error *err);
+RESULT_MUST_BE_USED int os_thread_start(struct os *os, const char *name, os_thread_fn fn, void *arg,
+                                        struct os_thread **out, struct error *err);
 void os_thread_join(struct os *os, struct os_thread *thread);
 void os_sleep_ns(struct os *os, uint64_t ns);
 
 /* OS-2: *out_len < len only at the end of the file. */
 RESULT_MUST_BE_USED int file_pread(struct os_file *f, void *out, size_t len, uint64_t offset,
                                    size_t *out_len, struct error *err);
-/* Like file_pread(), but a file that ends early is ECORRUPT, with path and offset in the message. */
+/* Like file_pread(), but a file that ends early is ECORRUPT, with path and offset in the message.
+ */
 RESULT_MUST_BE_USED int file_pread_full(struct os_file *f, void *out, size_t len, uint64_t offset,
                                         struct error *err);
 RESULT_MUST_BE_USED int file_pwrite(struct os_file *f, const void *data, size_t len,
@@ -191,7 +191,8 @@ RESULT_MUST_BE_USED int os_make_dirs(struct os *os, const char *path, struct err
 /* Copies a file (link across file systems); syncs the copy, not its directory. */
 RESULT_MUST_BE_USED int os_copy_file(struct os *os, const char *from, const char *to,
                                      struct error *err);
-/* Joins two path parts with one slash; returned text is freed by the caller, NULL when no memory. */
+/* Joins two path parts with one slash; returned text is freed by the caller, NULL when no memory.
+ */
 char *path_join(const char *dir, const char *name) __attribute__((malloc));
 /* The directory part of a path, "." when it has none; freed by the caller. */
 char *path_dir(const char *path) __attribute__((malloc));
