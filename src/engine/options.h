@@ -83,6 +83,9 @@ struct settings {
     bool enable_blockchain_verification;
 };
 
+/* The bounds of row index of blockdb_option_table(): of a number, or of the length of a string. */
+void options_range(size_t index, uint64_t *out_min, uint64_t *out_max);
+
 /* The settings in force; borrowed until the options are changed or freed. */
 const struct settings *options_settings(const struct blockdb_options *options);
 
@@ -99,17 +102,3 @@ uint64_t settings_memory_limit(const struct settings *settings);
 
 /* max_compaction_threads, or when it is 0: half of the processors this process may use, 1 to 8. */
 unsigned settings_compaction_threads(const struct settings *settings, unsigned processors);
-
-/* Parses a plain number, or a number with a unit B KiB MiB GiB TiB. EINVAL says what is accepted.
- * Fractions are accepted when they come to whole bytes ("1.5GiB"). */
-RESULT_MUST_BE_USED int size_parse(const char *text, uint64_t *out_bytes, struct error *err);
-
-/* Parses a plain number of milliseconds, or a number with a unit ms s min h d. */
-RESULT_MUST_BE_USED int duration_parse(const char *text, uint64_t *out_ms, struct error *err);
-
-/* The name among names that is nearest to a mistyped word, or NULL when none is near. */
-const char *name_nearest(const char *word, const char *const *names, size_t count);
-
-/* "none", "interval", "group" or "always" as a durability; EINVAL names the choices. */
-RESULT_MUST_BE_USED int durability_parse(const char *text, enum blockdb_durability *out,
-                                         struct error *err);
