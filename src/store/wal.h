@@ -107,14 +107,11 @@ struct wal_frame {
     size_t part_count;
     uint64_t first_seq; /* the end_seq of the frame before, see wal_append() */
     uint64_t end_seq;   /* not below first_seq */
-    bool padded;        /* fill up to the end of a page: for frames that are synced at once, so
-                           that no page is written twice. Frames that wait for a later sync stay
-                           dense without it. */
 };
 
 struct wal_stats {
     uint64_t frames;           /* appended since opening */
-    uint64_t appended_bytes;   /* ... with headers and padding */
+    uint64_t appended_bytes;   /* ... with headers and alignment */
     uint64_t payload_bytes;    /* ... without */
     uint64_t syncs;            /* file syncs of frames, not of new segments */
     uint64_t segments_created; /* new files */
