@@ -1,0 +1,42 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Installs into a folder and builds against it as a stranger would: with pkg-config, shared and
+# static, in strict C and in C++.  test_install.sh SOURCE_ROOT BUILD_ROOT
+set -eu
+
+source_root=$1
+build_root=$2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+DESTDIR=$work/root meson install -C "$build_root" --no-rebuild --quiet
+pc=$(find "$work/root" -name blockdb.pc)
+[ -n "$pc" ] || { echo "blockdb.pc was not installed"; exit 1; }
+PKG_CONFIG_PATH=$(dirname "$pc")
+PKG_CONFIG_SYSROOT_DIR=$work/root
+export PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR
+library_dir=$(dirname "$(find "$work/root" -name libblockdb.so)")
+
+cflags=$(pkg-config --cflags blockdb)
+libs=$(pkg-config --libs blockdb)
+private_libs=$(PKG_CONFIG_SYSROOT_DIR='' pkg-config --static --libs-only-l blockdb |
+    sed 's/-lblockdb//')
+
+# shellcheck disable=SC2086 # flags are several words
+for example in embedded_hello embedded_batch; do
+    echo "$example, shared"
+    cc -std=c11 -Wall -Wextra -Werror -pedantic "$source_root/examples/$example.c" \
+        $cflags $libs -o "$work/$example"
+    LD_LIBRARY_PATH=$library_dir "$work/$example" "$work/$example-db"
+    echo "$example, static"
+    cc "$source_root/examples/$example.c" $cflags "$library_dir/libblockdb.a" $private_libs \
+        -o "$work/$example-static"
+    "$work/$example-static" "$work/$example-static-db"
+done
+
+echo "C++"
+echo '#include <blockdb/blockdb.h>
+int main() { return blockdb_version()[0] == 0; }' >"$work/plus.cpp"
+# shellcheck disable=SC2086
+c++ -std=c++11 -Wall -Wextra -Werror -pedantic "$work/plus.cpp" $cflags $libs -o "$work/plus"
+LD_LIBRARY_PATH=$library_dir "$work/plus"
