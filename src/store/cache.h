@@ -14,7 +14,10 @@
  * CACHE-2  A page once seen in the cache stays readable until the reader leaves the epoch.
  * CACHE-3  A page larger than an eighth of a shard is never kept.
  *
- * Threads:   any thread; lookups inside the epoch.
+ * Evicted pages that a reader may still see are out of the account; the epoch bounds how long.
+ * Files that share a cache need different numbers: whoever has two numberings sets a high bit.
+ *
+ * Threads:   any thread; lookups and cache_add() inside the epoch.
  * Ownership: borrows the epoch. The cache has a reference to each page in it.
  */
 #pragma once

@@ -35,7 +35,7 @@ struct page {
     atomic_bool visited;
     uint8_t queue;
     uint32_t bucket;
-    struct epoch_node retired; /* for epoch_retire_node() */
+    struct epoch_link retired;
 };
 
 /* A page with room for len bytes, unfilled, one reference; NULL when out of memory. */
@@ -56,5 +56,7 @@ static inline struct page *page_ref(struct page *page)
 void page_unref(struct page *page);
 /* For AUTO(). */
 void page_unref_ptr(struct page **page);
-/* Gives the caller's reference back once all readers now inside the epoch have left it. */
+/* Gives the caller's reference back once all readers now inside the epoch have left it. At most
+ * once for one page: by its cache, or by the caller when the page never was in a cache. The caller
+ * holds no lock. */
 void page_unref_later(struct page *page, struct epoch *epoch);

@@ -29,6 +29,7 @@
 #include "store/codec.h"
 #include "store/cursor.h"
 #include "store/item.h"
+#include "store/table_meta.h"
 
 #include <blockdb/blockdb.h>
 #include <stdatomic.h>
@@ -39,9 +40,8 @@
 
 struct table;
 
-/* What a table holds; found when building, stored in the file, and kept in the manifest. Seqs and
- * times are inclusive; in a table without keys (never written) they mean nothing. */
-struct table_meta {
+/* What a table holds; found when building and stored in the file. Seqs and times are inclusive. */
+struct table_facts {
     uint64_t file_number;
     uint64_t file_bytes;
     uint64_t key_count;     /* items */
@@ -56,7 +56,23 @@ struct table_meta {
     struct buf key_min; /* owned */
     struct buf key_max;
 };
-void table_meta_deinit(struct table_meta *meta);
+void table_facts_deinit(struct table_facts *facts);
+
+/* The same in the manifest's words; keys are borrowed from facts. */
+static inline struct table_meta table_facts_meta(const struct table_facts *facts, uint32_t level)
+{
+    return (struct table_meta){
+        .number = facts->file_number,
+        .level = level,
+        .bytes = facts->file_bytes,
+        .key_count = facts->key_count,
+        .version_count = facts->version_count,
+        .first_seq = facts->seq_min,
+        .last_seq = facts->seq_max,
+        .first_key = buf_slice(&facts->key_min),
+        .last_key = buf_slice(&facts->key_max),
+    };
+}
 
 /* Counters of all tables that share it, since it was made; striped, any thread. */
 struct table_counters;
@@ -95,7 +111,7 @@ void table_unref(struct table *table);
 void table_unref_ptr(struct table **table);
 
 /* Borrowed as long as the table. */
-const struct table_meta *table_meta(const struct table *table);
+const struct table_facts *table_facts(const struct table *table);
 const char *table_path(const struct table *table);
 
 /* The hash that table_get() takes: computed once a lookup, used for all tables. */

@@ -53,10 +53,10 @@ RESULT_MUST_BE_USED int table_builder_add(struct table_builder *b, const struct 
 /* The number of items added, and about how large the file would be if finished now. */
 uint64_t table_builder_key_count(const struct table_builder *b);
 uint64_t table_builder_bytes(const struct table_builder *b);
-/* Completes and syncs the file (not its directory), fills out_meta (the caller deinits it), frees
+/* Completes and syncs the file (not its directory), fills out_facts (the caller deinits it), frees
  * b in any case. At least one item must have been added, else EINVAL. On failure the file is left
  * for the caller to unlink. */
-RESULT_MUST_BE_USED int table_builder_finish(struct table_builder *b, struct table_meta *out_meta,
+RESULT_MUST_BE_USED int table_builder_finish(struct table_builder *b, struct table_facts *out_facts,
                                              struct error *err);
 /* Closes the unfinished file, unlinks it and frees b. NULL does nothing. */
 void table_builder_abandon(struct table_builder *b);
