@@ -27,7 +27,7 @@ struct slice {
 
 static inline struct slice slice_of(const void *data, size_t len)
 {
-    return (struct slice){.data = data, .len = len};
+    return (struct slice){.data = (const uint8_t *)data, .len = len};
 }
 
 static inline struct slice slice_of_text(const char *text)
@@ -179,7 +179,8 @@ struct reader {
 
 static inline struct reader reader_of(struct slice s)
 {
-    return (struct reader){.at = s.data, .end = s.len > 0 ? s.data + s.len : s.data};
+    return (struct reader){
+        .at = s.data, .end = s.len > 0 ? s.data + s.len : s.data, .failed = false};
 }
 static inline size_t reader_left(const struct reader *r)
 {
