@@ -25,12 +25,9 @@ struct json {
     struct buf padded = {nullptr, 0, 0}; /* the text and the bytes that simdjson reads beyond it */
     std::vector<dom::element> unchecked; /* containers whose members are still to be checked */
     std::vector<std::string_view> keys;  /* of one large object */
-    size_t len_max;
-    unsigned depth_max;
+    size_t len_max = 0;
+    unsigned depth_max = 0;
 
-    explicit json(size_t len_limit) : parser(len_limit)
-    {
-    }
     ~json()
     {
         buf_deinit(&padded);
@@ -76,7 +73,7 @@ extern "C" struct json *json_new(unsigned depth_max, size_t len_max)
         return nullptr;
     }
     try {
-        made = new (memory) json(len_max);
+        made = new (memory) json();
     } catch (...) {
         mem_free(memory);
         return nullptr;
