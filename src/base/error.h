@@ -15,6 +15,13 @@
 
 #define RESULT_MUST_BE_USED __attribute__((warn_unused_result))
 
+/* For the rare result that does not matter; a comment beside it says why. */
+#define IGNORE_RESULT(call)                                                                        \
+    do {                                                                                           \
+        int ignored_ = (call);                                                                     \
+        (void)ignored_;                                                                            \
+    } while (0)
+
 /* Fills err (may be NULL) and returns code. The message must say what, where, and what to do. */
 int error_set(struct error *err, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
