@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is known about a table without opening it: the manifest records it, merges are chosen by it.
+ * What is known about a table without opening it, and how tables are stacked by age: the manifest
+ * records it, merges are chosen by it.
+ *
+ * LEVEL-1  For one key, every seq in a lower level is above every seq in a higher level.
+ * LEVEL-2  Tables of level 0 cover disjoint ranges of seqs and may overlap in keys; newest first.
+ * LEVEL-3  Tables of one higher level never overlap in keys; they are in key order, and together
+ *          are one run.
  *
  * Threads:   immutable.
  * Ownership: keys are borrowed; the holder says from whom.
@@ -9,10 +15,9 @@
 
 #include "base/bytes.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
-/* Level 0 holds tables that may overlap in keys, ordered by age; tables of one higher level never
- * overlap. For one key, every seq in a lower level is above every seq in a higher level. */
 #define TABLE_LEVELS 7
 
 struct table_meta {

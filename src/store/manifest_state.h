@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What makes up a database, as the manifest knows it, and edits that change it.
+ *
+ * MSTATE-1  Table numbers are unique and below next_file_number; so are segment numbers among
+ *           segments.
+ * MSTATE-2  An edit is applied whole or not at all.
+ * MSTATE-3  Tables of one level above 0 do not overlap (LEVEL-3).
+ * MSTATE-4  flushed_seq, next_file_number, epoch and the sealed point never go back.
+ *
+ * Threads:   caller locks.
+ * Ownership: a state owns all it points to; an edit borrows.
+ */
+#pragma once
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "store/table_meta.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A ledger segment; what it holds is the ledger's business. */
+struct manifest_segment {
+    uint64_t number;
+    uint64_t first_seq;
+    uint64_t seq_count; /* with finished; else 0 */
+    uint64_t bytes;     /* with finished; else 0 */
+    bool finished;
+};
+
+/* How far the ledger is sealed and durable: entries below seq_count are in its blocks. */
+struct manifest_sealed {
+    uint64_t seq_count;
+    uint64_t block_height; /* blocks sealed */
+    uint64_t tree_size;
+    struct slice frontier; /* opaque */
+};
+
+/* Where the WAL has what is not sealed. */
+struct manifest_wal {
+    uint64_t number; /* recovery starts with this file ... */
+    uint64_t offset; /* ... here */
+    bool clean;      /* the WAL ends exactly here: the database was closed in order */
+};
+
+/* What was in force when the database was last opened. */
+struct manifest_options {
+    uint32_t merge_strategy;
+    uint32_t reserved; /* 0 */
+    uint64_t features;
+};
+
+struct manifest_state {
+    struct table_meta *tables; /* by level; level 0 newest first, others in key order */
+    size_t table_count;
+    size_t table_cap;
+    struct manifest_segment *segments; /* by number */
+    size_t segment_count;
+    size_t segment_cap;
+    uint64_t flushed_seq;      /* entries below are in tables */
+    uint64_t next_file_number; /* above every file number used so far */
+    uint64_t epoch;
+    struct manifest_sealed sealed; /* frontier is in frontier_bytes */
+    struct buf frontier_bytes;
+    struct manifest_wal wal;
+    struct manifest_options options;
+    uint64_t dedupe_seq; /* the snapshot covers entries below */
+    struct buf dedupe;   /* opaque */
+};
+
+/* A change: everything zero changes nothing. Tables and segments are removed before others are
+ * added, so a table changes its level by being removed and added in one edit. */
+struct manifest_edit {
+    const struct table_meta *add_tables;
+    size_t add_table_count;
+    const uint64_t *remove_tables;
+    size_t remove_table_count;
+    const struct manifest_segment *put_segments; /* adds, or replaces the one of that number */
+    size_t put_segment_count;
+    const uint64_t *remove_segments;
+    size_t remove_segment_count;
+    bool set_flushed;
+    bool set_sealed;
+    bool set_wal;
+    bool set_options;
+    bool set_dedupe;
+    bool set_epoch;
+    uint64_t flushed_seq;
+    struct manifest_sealed sealed;
+    struct manifest_wal wal;
+    struct manifest_options options;
+    uint64_t dedupe_seq;
+    struct slice dedupe;
+    uint64_t epoch;
+    uint64_t next_file_number; /* 0: unchanged */
+};
+
+void manifest_state_deinit(struct manifest_state *state);
+
+/* Applies edit. EINVAL with a reason in err: the edit does not fit the state (MSTATE-1, -3, -4; a
+ * table to remove is not there). EINVAL and ENOMEM leave the state unchanged. */
+RESULT_MUST_BE_USED int manifest_state_apply(struct manifest_state *state,
+                                             const struct manifest_edit *edit, struct error *err);
+/* The edit that makes state out of an empty one; borrows state. */
+void manifest_state_as_edit(const struct manifest_state *state, struct manifest_edit *out);
+/* The table of that number, or NULL. */
+const struct table_meta *manifest_state_find(const struct manifest_state *state, uint64_t number);
