@@ -97,6 +97,9 @@ class LayersTest(TreeTest):
         self.layers('src/engine/a.c', 'p = malloc(4);\n', 'malloc() may be called')
         self.layers('src/engine/a.c', 'pthread_mutex_lock(&m);\n', 'pthread_mutex_lock')
 
+    def test_raw_system_call(self):
+        self.layers('src/store/a.c', 'syscall(SYS_futex, 0);\n', 'syscall() may be called')
+
     def test_own_functions_with_such_names(self):
         self.layers('src/store/a.c', 'f->ops->open(f);\nstatic int stat(int a);\n'
                     '/* calls fsync(fd) */\nchar *t = "unlink(x)";\nfile_read(f);\n'
@@ -204,7 +207,7 @@ class DocsTest(TreeTest):
 
     def test_ranks(self):
         self.write('src/base/lock.h', 'enum lock_rank {\n    LOCK_RANK_OS = 140, /* a */\n};\n')
-        self.write('docs/modules.md', '| `base/lock.h` |\n')
+        self.write('docs/modules.md', '| `base/lock.h` | - | - |\n')
         self.finds('check_docs', 'no row for `LOCK_RANK_OS` with 140')
 
     def test_folders(self):
@@ -212,8 +215,11 @@ class DocsTest(TreeTest):
         self.finds('check_docs', 'src/store: has no README.md')
 
     def test_modules(self):
-        self.write('src/store/a.h', '')
-        self.finds('check_docs', 'no row for `store/a.h`')
+        self.write('src/store/wal.h', SPDX + '/*\n * The log: kept.\n * More.\n *\n */\n'
+                   'int wal_open(int a);\n')
+        self.finds('check_docs', '| `store/wal.h` | `wal_` | The log: kept. |')
+        self.write('docs/modules.md', '| `store/wal.h` | `wal_` | The log: kept. |\n')
+        self.accepts('check_docs')
 
     def test_options(self):
         printer = os.path.join(self.tree.name, 'printer')
