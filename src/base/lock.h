@@ -43,6 +43,7 @@ enum lock_rank {
     LOCK_RANK_CACHE = 100, /* one shard of a cache */
     LOCK_RANK_IO_BUDGET = 110,
     LOCK_RANK_EPOCH = 120,
+    LOCK_RANK_ARENA = 125, /* the free chunks of a pool */
     LOCK_RANK_LOGGER = 130,
     LOCK_RANK_OS = 140, /* test implementations of struct os */
 };
