@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/config.h"
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "config/config_keys.h"
+#include "engine/options.h"
+#include "os/os.h"
+#include "shim/toml.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define NUMBER_TEXT_MAX 24
+#define DATABASE "database"
+#define LOGGING "logging"
+
+struct config {
+    struct blockdb_options *database;
+    char *logging[LOGGING_KEY_COUNT]; /* owned; NULL: the default */
+};
+
+struct config *config_new(void)
+{
+    struct config *config = mem_calloc(1, sizeof(*config));
+
+    if (config == NULL) {
+        return NULL;
+    }
+    config->database = blockdb_options_new();
+    if (config->database == NULL) {
+        mem_free(config);
+        return NULL;
+    }
+    return config;
+}
+
+void config_free(struct config *config)
+{
+    int i;
+
+    if (config == NULL) {
+        return;
+    }
+    for (i = 0; i < LOGGING_KEY_COUNT; i++) {
+        mem_free(config->logging[i]);
+    }
+    blockdb_options_free(config->database);
+    mem_free(config);
+}
+
+void config_free_ptr(struct config **config)
+{
+    config_free(*config);
+}
+
+/* The position of word among words separated by spaces; -1 when it is not there. */
+static int choice_find(const char *words, const char *word)
+{
+    size_t len = strlen(word);
+    int index = 0;
+
+    while (*words != '\0') {
+        size_t word_len = strcspn(words, " ");
+
+        if (word_len == len && memcmp(words, word, len) == 0) {
+            return index;
+        }
+        words += word_len;
+        words += strspn(words, " ");
+        index++;
+    }
+    return -1;
+}
+
+static int logging_set(struct config *config, const char *name, const char *value,
+                       struct error *err)
+{
+    enum logging_key key = logging_key_find(name);
+    const struct config_key *row;
+    char *copy;
+
+    if (key == LOGGING_KEY_COUNT) {
+        return config_key_unknown(LOGGING, name, err);
+    }
+    row = logging_key_row(key);
+    if (row->choices[0] != '\0' && choice_find(row->choices, value) < 0) {
+        return error_set(err, BLOCKDB_EINVAL, "option %s: '%.64s' must be one of: %s", name, value,
+                         row->choices);
+    }
+    if (row->choices[0] == '\0' && strlen(value) > row->max) {
+        return error_set(err, BLOCKDB_EINVAL,
+                         "option %s: the text has %zu bytes, at most %" PRIu64 " fit", name,
+                         strlen(value), row->max);
+    }
+    copy = mem_strdup(value);
+    if (copy == NULL) {
+        return error_set_no_memory(err);
+    }
+    mem_free(config->logging[key]);
+    config->logging[key] = copy;
+    return BLOCKDB_OK;
+}
+
+static const char *logging_get(const struct config *config, enum logging_key key)
+{
+    return config->logging[key] != NULL ? config->logging[key]
+                                        : logging_key_row(key)->default_value;
+}
+
+/* Sets one key; section is a known one. */
+static int key_set(struct config *config, const char *section, const char *key, const char *value,
+                   struct error *err)
+{
+    if (strcmp(section, LOGGING) == 0) {
+        return logging_set(config, key, value, err);
+    }
+    if (blockdb_options_get(config->database, key) == NULL) {
+        return config_key_unknown(DATABASE, key, err);
+    }
+    return blockdb_options_set(config->database, key, value, err);
+}
+
+/* Splits "section.key"; without a dot the section is [database]. out_section holds cap bytes. */
+static const char *name_split(const char *name, char *out_section, size_t cap)
+{
+    const char *dot = strchr(name, '.');
+
+    if (dot == NULL) {
+        (void)snprintf(out_section, cap, "%s", DATABASE);
+        return name;
+    }
+    (void)snprintf(out_section, cap, "%.*s", (int)(dot - name), name);
+    return dot + 1;
+}
+
+int config_set(struct config *config, const char *name, const char *value, struct error *err)
+{
+    char section[64];
+    const char *key = name_split(name, section, sizeof(section));
+
+    if (!config_section_known(section)) {
+        return config_section_unknown(section, err);
+    }
+    return key_set(config, section, key, value, err);
+}
+
+const char *config_get(const struct config *config, const char *name)
+{
+    char section[64];
+    const char *key = name_split(name, section, sizeof(section));
+
+    if (strcmp(section, LOGGING) == 0) {
+        enum logging_key found = logging_key_find(key);
+
+        return found == LOGGING_KEY_COUNT ? NULL : logging_get(config, found);
+    }
+    return strcmp(section, DATABASE) == 0 ? blockdb_options_get(config->database, key) : NULL;
+}
+
+const struct blockdb_options *config_database(const struct config *config)
+{
+    return config->database;
+}
+
+struct config_logging config_logging(const struct config *config)
+{
+    struct config_logging logging = {.file = logging_get(config, LOGGING_FILE)};
+    const char *formats = logging_key_row(LOGGING_FORMAT)->choices;
+    const char *levels = logging_key_row(LOGGING_LEVEL)->choices;
+
+    /* The choices stand in the order of the enums. */
+    logging.level = (enum logger_level)choice_find(levels, logging_get(config, LOGGING_LEVEL));
+    logging.format = (enum logger_format)choice_find(formats, logging_get(config, LOGGING_FORMAT));
+    return logging;
+}
+
+/* ---- TOML ---------------------------------------------------------------------------------- */
+
+/* What a key of a type may be written as. */
+static const char *type_expected(const char *type)
+{
+    if (strcmp(type, "size") == 0) {
+        return "a size such as 67108864 or \"64MiB\"";
+    }
+    if (strcmp(type, "duration_ms") == 0) {
+        return "milliseconds or a duration such as 1000 or \"150ms\"";
+    }
+    if (strcmp(type, "integer") == 0) {
+        return "a whole number without quotes";
+    }
+    return strcmp(type, "boolean") == 0 ? "true or false without quotes" : "a text in quotes";
+}
+
+static bool type_accepts(const char *type, enum toml_type written)
+{
+    if (strcmp(type, "size") == 0 || strcmp(type, "duration_ms") == 0) {
+        return written == TOML_INTEGER || written == TOML_STRING;
+    }
+    if (strcmp(type, "integer") == 0) {
+        return written == TOML_INTEGER;
+    }
+    return written == (strcmp(type, "boolean") == 0 ? TOML_BOOLEAN : TOML_STRING);
+}
+
+/* The row of a key, false when there is none. */
+static bool key_row(const char *section, const char *name, struct config_key *out)
+{
+    size_t i;
+
+    for (i = 0; i < config_key_count(); i++) {
+        struct config_key key = config_key_at(i);
+
+        if (strcmp(key.section, section) == 0 && strcmp(key.name, name) == 0) {
+            *out = key;
+            return true;
+        }
+    }
+    return false;
+}
+
+static int item_apply(struct config *config, const struct toml_item *item, struct error *err)
+{
+    char number[NUMBER_TEXT_MAX];
+    const char *text = item->text;
+    struct config_key row;
+
+    if (item->table[0] == '\0') {
+        if (item->type != TOML_TABLE) {
+            return error_set(err, BLOCKDB_EINVAL,
+                             "key '%.64s' stands outside of any table: put it below [database]",
+                             item->key);
+        }
+        return config_section_known(item->key) ? BLOCKDB_OK
+                                               : config_section_unknown(item->key, err);
+    }
+    if (!key_row(item->table, item->key, &row)) {
+        return config_key_unknown(item->table, item->key, err);
+    }
+    if (!type_accepts(row.type, item->type)) {
+        return error_set(err, BLOCKDB_EINVAL, "key '%s' must be %s, not %s", item->key,
+                         type_expected(row.type), toml_type_name(item->type));
+    }
+    if (item->type == TOML_BOOLEAN) {
+        text = item->boolean ? "true" : "false";
+    } else if (item->type == TOML_INTEGER) {
+        (void)snprintf(number, sizeof(number), "%" PRId64, item->integer);
+        text = number;
+    }
+    return key_set(config, item->table, item->key, text, err);
+}
+
+struct file_walk {
+    struct config *config;
+    const char *name;
+};
+
+static int file_visit(void *context, const struct toml_item *item, struct error *err)
+{
+    const struct file_walk *walk = context;
+    int rc = item_apply(walk->config, item, err);
+
+    if (rc < 0) {
+        return error_wrap(err, rc, "%s:%u", walk->name, item->line);
+    }
+    return BLOCKDB_OK;
+}
+
+int config_apply_text(struct config *config, struct slice text, const char *name, struct error *err)
+{
+    struct file_walk walk = {.config = config, .name = name};
+
+    return toml_walk(text, name, file_visit, &walk, err);
+}
+
+static int config_apply_file(struct config *config, struct os *os, const char *path,
+                             struct error *err)
+{
+    AUTO(buf_deinit) struct buf text = {0};
+    int rc = os_read_file(os, path, CONFIG_FILE_BYTES_MAX, &text, err);
+
+    if (rc < 0) {
+        return error_wrap(err, rc, "cannot read the configuration");
+    }
+    return config_apply_text(config, buf_slice(&text), path, err);
+}
+
+struct dir_walk {
+    struct config *config;
+    struct os *os;
+    const char *dir;
+    struct error *err;
+};
+
+static bool has_suffix(const char *text, const char *suffix)
+{
+    size_t text_len = strlen(text);
+    size_t suffix_len = strlen(suffix);
+
+    return text_len >= suffix_len && strcmp(text + text_len - suffix_len, suffix) == 0;
+}
+
+static int dir_visit(void *context, const char *name, bool is_dir)
+{
+    struct dir_walk *walk = context;
+    AUTO(mem_free_ptr) char *path = NULL;
+
+    if (is_dir || name[0] == '.' || !has_suffix(name, ".toml")) {
+        return BLOCKDB_OK;
+    }
+    path = path_join(walk->dir, name);
+    if (path == NULL) {
+        return error_set_no_memory(walk->err);
+    }
+    return config_apply_file(walk->config, walk->os, path, walk->err);
+}
+
+int config_apply_path(struct config *config, struct os *os, const char *path, struct error *err)
+{
+    struct dir_walk walk = {.config = config, .os = os, .dir = path, .err = err};
+    struct os_stat stat;
+    int rc = os_stat_path(os, path, &stat, err);
+
+    if (rc < 0) {
+        return error_wrap(err, rc, "cannot read the configuration");
+    }
+    if (stat.is_dir) {
+        return os_list(os, path, dir_visit, &walk, err);
+    }
+    return config_apply_file(config, os, path, err);
+}
