@@ -179,27 +179,36 @@ class StyleTest(TreeTest):
 
 
 class DocsTest(TreeTest):
+    def link(self, *pages):
+        self.write('README.md', ''.join(f'[a]({page})\n' for page in pages))
+
     def test_links(self):
         self.write('README.md', '# One\n[a](docs/a.md#two-words) [b](#one)\n'
                    '[c](https://example.org) `[no](link.md)`\n')
         self.write('docs/a.md', '## Two `words`\n')
         self.accepts('check_docs')
-        self.write('docs/b.md', '[a](none.md)\n')
-        self.finds('check_docs', 'docs/b.md:1: the link leads nowhere: none.md')
+        self.write('README.md', '# One\n[a](docs/a.md#two-words)\n[b](none.md)\n')
+        self.finds('check_docs', 'README.md:3: the link leads nowhere: none.md')
 
     def test_fragment(self):
         self.write('README.md', '# One\n[b](#two)\n')
         self.finds('check_docs', 'has no heading for #two')
 
+    def test_orphan(self):
+        self.write('docs/a.md', '# A\n')
+        self.finds('check_docs', 'docs/a.md: no other page links')
+
     def test_named_page(self):
         self.write('tests/a.c', '/* Format: docs/format/wal.md */\n')
         self.finds('check_docs', 'docs/format/wal.md does not exist')
         self.write('docs/format/wal.md', '# WAL\n')
+        self.link('docs/format/wal.md')
         self.accepts('check_docs')
 
     def test_codes(self):
         self.write('include/blockdb/status.h',
                    'enum blockdb_status {\n    BLOCKDB_EIO = -6,\n};\n')
+        self.link('docs/errors.md')
         self.write('docs/errors.md', '| `BLOCKDB_EIO` | -7 | failed |\n')
         self.finds('check_docs', 'no row for `BLOCKDB_EIO` with -6')
         self.write('docs/errors.md', '| `BLOCKDB_EIO` | -6 | failed |\n')
@@ -208,6 +217,7 @@ class DocsTest(TreeTest):
     def test_ranks(self):
         self.write('src/base/lock.h', 'enum lock_rank {\n    LOCK_RANK_OS = 140, /* a */\n};\n')
         self.write('docs/modules.md', '| `base/lock.h` | - | - |\n')
+        self.link('docs/modules.md')
         self.finds('check_docs', 'no row for `LOCK_RANK_OS` with 140')
 
     def test_folders(self):
@@ -219,6 +229,7 @@ class DocsTest(TreeTest):
                    'int wal_open(int a);\n')
         self.finds('check_docs', '| `store/wal.h` | `wal_` | The log: kept. |')
         self.write('docs/modules.md', '| `store/wal.h` | `wal_` | The log: kept. |\n')
+        self.link('docs/modules.md')
         self.accepts('check_docs')
 
     def test_options(self):

@@ -34,6 +34,12 @@ for example in embedded_hello embedded_batch; do
     "$work/$example-static" "$work/$example-static-db"
 done
 
+echo "the program in README.md"
+sed -n '/^```c$/,/^```$/{/^```/d;p}' "$source_root/README.md" >"$work/readme.c"
+# shellcheck disable=SC2086
+cc -std=c11 -Wall -Wextra -Werror "$work/readme.c" $cflags $libs -o "$work/readme"
+(cd "$work" && LD_LIBRARY_PATH=$library_dir ./readme)
+
 echo "C++"
 echo '#include <blockdb/blockdb.h>
 int main() { return blockdb_version()[0] == 0; }' >"$work/plus.cpp"
