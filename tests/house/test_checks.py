@@ -178,6 +178,28 @@ class StyleTest(TreeTest):
         self.style('int  a;\n', 'clang-format -i would change it')
 
 
+class BuildTest(TreeTest):
+    def test_source(self):
+        self.write('src/store/a.c', '')
+        self.write('src/store/meson.build', "sources = files(\n  # 'a.c',\n)\n")
+        self.finds('check_build', 'no meson.build names this file')
+        self.write('src/store/meson.build', "sources = files(\n  'a.c',\n)\n")
+        self.accepts('check_build')
+
+    def test_fuzz(self):
+        self.write('tests/fuzz/fuzz_wal.c', '')
+        self.write('tests/fuzz/meson.build', "fuzz_names = ['wal']\n")
+        self.finds('check_build', 'no seeds in tests/fuzz/corpus/wal/')
+        self.write('tests/fuzz/corpus/wal/1', 'a')
+        self.accepts('check_build')
+        self.write('tests/fuzz/meson.build', "fuzz_names = []\n")
+        self.finds('check_build', 'fuzz_wal.c: no meson.build names')
+
+    def test_script(self):
+        self.write('tools/run', '#!/bin/sh\n')
+        self.finds('check_build', 'must be executable')
+
+
 class DocsTest(TreeTest):
     def link(self, *pages):
         self.write('README.md', ''.join(f'[a]({page})\n' for page in pages))
