@@ -25,8 +25,10 @@
 struct manifest_segment {
     uint64_t number;
     uint64_t first_seq;
-    uint64_t seq_count; /* with finished; else 0 */
-    uint64_t bytes;     /* with finished; else 0 */
+    uint64_t first_height; /* of its first block */
+    uint64_t seq_count;    /* with finished; else 0 */
+    uint64_t block_count;  /* with finished; else 0 */
+    uint64_t bytes;        /* with finished; else 0 */
     bool finished;
 };
 
@@ -38,11 +40,11 @@ struct manifest_sealed {
     struct slice frontier; /* opaque */
 };
 
-/* Where the WAL has what is not sealed. */
+/* Where the WAL ended when the database was last closed or opened; see struct wal_end_mark. */
 struct manifest_wal {
-    uint64_t number; /* recovery starts with this file ... */
-    uint64_t offset; /* ... here */
-    bool clean;      /* the WAL ends exactly here: the database was closed in order */
+    uint64_t position;
+    uint64_t end_seq;
+    bool clean; /* it ends exactly here: the database was closed in order */
 };
 
 /* What was in force when the database was last opened. */
