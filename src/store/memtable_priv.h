@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside the memtable: nodes, links, chains of versions.
+ *
+ * A link is the pointer to the next node of its level and, beside it, that node's prefix: the first
+ * 8 bytes of its key after the expected common prefix, as a big-endian number. Prefixes order keys
+ * weakly: a smaller prefix means a smaller key, equal ones say nothing. The end of a level is the
+ * pointer NULL with the prefix PREFIX_END.
+ *
+ * MLINK-1  The inserter stores the pointer, then the prefix (both release); readers load the
+ * prefix, then the pointer (both acquire). So a reader that sees the prefix of a node N sees N, or
+ * a node inserted before N since: never a node behind N. An old prefix with a new pointer only
+ * hides a node that is being inserted, which no limit_seq of a reader covers (MEM-3). MLINK-2  The
+ * links of one node are an array by level, so the link below is at link - 1. MLINK-3  A node is
+ * linked from level 0 upwards, after all else in it is in place.
+ *
+ * Threads: as memtable.h.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "store/memtable.h"
+
+#include <stdatomic.h>
+
+#define MEMTABLE_HEIGHT_MAX 20 /* 2^20 keys in a perfect list, and a few times more at no loss */
+#define PREFIX_END UINT64_MAX
+
+/* Constant once published. */
+struct memtable_entry {
+    uint64_t seq;
+    uint64_t time_ms;
+    const struct memtable_entry *prev; /* the next older version of the key */
+    const struct memtable_entry *jump; /* an older one, further away; NULL only without prev */
+    const uint8_t *record;
+    const uint8_t *value;
+    uint32_t record_len;
+    uint32_t value_len;
+    uint32_t older_count; /* length of the chain behind prev, prev included */
+    uint8_t kind;
+};
+
+struct memtable_link {
+    _Atomic uint64_t prefix;
+    _Atomic(struct memtable_node *) next;
+};
+
+struct memtable_node {
+    _Atomic(const struct memtable_entry *) newest;
+    uint16_t key_len;
+    uint16_t height;
+    uint32_t reserved;
+    struct memtable_link links[]; /* height of them, then the bytes of the key */
+};
+
+/* Memory for nodes and entries: a piece of the arena that is cut up from the front. */
+struct memtable_window {
+    uint8_t *at;
+    uint8_t *end;
+};
+
+struct memtable {
+    /* constant */
+    size_t common_prefix_len;
+    uint8_t common_prefix[MEMTABLE_COMMON_PREFIX_MAX];
+
+    /* inserter only */
+    struct arena arena;
+    struct memtable_window window;
+    struct memtable_window spare; /* what memtable_reserve() set aside */
+    uint64_t random;
+    struct memtable_node *last; /* the node of the last add */
+    bool path_valid;            /* path[] leads to the place right behind `last` */
+    struct memtable_link *path[MEMTABLE_HEIGHT_MAX];
+
+    /* atomic, relaxed: figures, and a bound for searches */
+    _Atomic uint64_t key_count;
+    _Atomic uint64_t version_count;
+    _Atomic uint64_t first_seq;
+    _Atomic uint64_t last_seq;
+    _Atomic uint32_t height;
+
+    /* atomic: see MLINK-1 */
+    struct memtable_link head[MEMTABLE_HEIGHT_MAX];
+
+    _Atomic uint64_t refs;
+};
+
+static inline struct slice memtable_node_key(const struct memtable_node *node)
+{
+    return slice_of(&node->links[node->height], node->key_len);
+}
+
+static inline struct memtable_node *memtable_link_next(const struct memtable_link *link)
+{
+    return atomic_load_explicit(&link->next, memory_order_acquire);
+}
+
+static inline const struct memtable_entry *memtable_node_newest(const struct memtable_node *node)
+{
+    return atomic_load_explicit(&node->newest, memory_order_acquire);
+}
+
+/* The prefix of a key in this memtable. */
+uint64_t memtable_prefix(const struct memtable *mt, struct slice key);
+/* The first node whose key is not below key; NULL when there is none. */
+struct memtable_node *memtable_seek(const struct memtable *mt, struct slice key);
+/* The last node whose key is below key, or NULL; with key NULL, the last node. */
+struct memtable_node *memtable_seek_before(const struct memtable *mt, const struct slice *key);
+
+/* Makes entry the head of the chain that begins with prev (may be NULL). */
+void memtable_entry_link(struct memtable_entry *entry, const struct memtable_entry *prev);
+/* The newest entry of the chain with seq <= limit_seq, or NULL. */
+const struct memtable_entry *memtable_entry_find(const struct memtable_entry *newest,
+                                                 uint64_t limit_seq);
+/* The entries older than entry, as a list. */
+struct version_list memtable_entry_older(const struct memtable_entry *entry);
