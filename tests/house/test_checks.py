@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Each check of tools/ finds a planted violation and accepts a clean tree."""
+import json
 import os
 import subprocess
 import sys
@@ -286,11 +287,53 @@ class SymbolsTest(TreeTest):
                                'int other(void) { return 0; }', '-shared', '-fPIC')
         self.finds('check_symbols', 'exports other', '--shared', library)
 
+    def test_hardened(self):
+        text = '#include <string.h>\nint main(int n, char **a) { char b[9]; strcpy(b, a[n - 1]); ' \
+               'return b[0]; }\n'
+        good = ['-fpie', '-pie', '-fstack-protector-strong', '-Wl,-z,relro,-z,now']
+        program = self.compile(text, *good)
+        self.accepts('check_symbols', '--hardened', program)
+        program = self.compile(text, *good[:3], '-Wl,-z,relro,-z,lazy')
+        self.finds('check_symbols', 'is not bound at start', '--hardened', program)
+        program = self.compile(text, *good, '-Wl,-z,execstack')
+        self.finds('check_symbols', 'is not without an executable stack', '--hardened', program)
+        program = self.compile(text, '-fno-pie', '-no-pie', *good[2:])
+        self.finds('check_symbols', 'is not position independent', '--hardened', program)
+
     def test_variables(self):
         library = self.compile('const char *const fixed[] = {"a"};\n', '-c', '-fPIC')
         self.accepts('check_symbols', '--archives', library)
         library = self.compile('static int count;\nint f(void) { return count++; }', '-c')
         self.finds('check_symbols', 'the variable count can change', '--archives', library)
+
+
+class CountTest(TreeTest):
+    """tools/count_tests, on which the last line of run-tests rests."""
+
+    def count(self, *tests):
+        self.write('log.json', ''.join(json.dumps(test) + '\n' for test in tests))
+        done = subprocess.run(
+            [sys.executable, os.path.join(ROOT, 'tools', 'count_tests'),
+             os.path.join(self.tree.name, 'log.json')], stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, check=True)
+        return done.stdout.strip()
+
+    def test_counts(self):
+        cases = {'name': 'a', 'result': 'OK', 'stdout': 'x\n[  PASSED  ] 7 test(s).\n'}
+        self.assertEqual(self.count(cases), '7 0')
+        self.assertEqual(self.count({'name': 'a', 'result': 'OK'}), '1 0')
+        self.assertEqual(self.count({'name': 'a', 'result': 'SKIP'}), '0 0')
+        self.assertEqual(self.count({'name': 'a', 'result': 'TIMEOUT'}), '0 1')
+        self.assertEqual(self.count(cases, {'name': 'a', 'result': 'FAIL'}), '7 1')
+
+    def test_failed_cases(self):
+        self.assertEqual(self.count({
+            'name': 'a', 'result': 'FAIL', 'stdout': '[  PASSED  ] 5 test(s).\n',
+            'stderr': '[  FAILED  ] 2 test(s), listed below:\n'}), '5 2')
+
+    def test_program_that_dies_after_its_cases(self):
+        self.assertEqual(self.count({
+            'name': 'a', 'result': 'FAIL', 'stdout': '[  PASSED  ] 5 test(s).\n'}), '5 1')
 
 
 if __name__ == '__main__':
