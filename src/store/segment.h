@@ -43,6 +43,8 @@
 #define SEGMENT_BLOCK_RECORDS_MAX (16u * 1024 * 1024)
 #define SEGMENT_BYTES_DEFAULT (256u * 1024 * 1024)
 #define SEGMENT_BYTES_MIN (64u * 1024)
+/* In a struct segment_info that is passed to segments_open(): what the file says. */
+#define SEGMENT_HEIGHT_UNKNOWN UINT64_MAX
 #define SEGMENT_BYTES_MAX (4ull * 1024 * 1024 * 1024)
 
 struct cache;
@@ -107,8 +109,8 @@ struct segments_options {
     segment_throttle_fn throttle; /* may be NULL */
     void *throttle_context;
 
-    /* What the manifest says: all segments in order; only the last may be unfinished. Borrowed for
-     * the call. */
+    /* What the manifest says: all segments in order, numbered without gaps; only the last may be
+     * unfinished. Borrowed for the call. */
     const struct segment_info *known;
     uint32_t known_count;
     /* Every seq below is known to be durable in the ledger (SEG-5). */
@@ -148,8 +150,8 @@ struct segment_block {
     uint32_t count;              /* at least 1 */
 };
 
-/* Whether a block of about len_bytes should go to a new segment: there is no active one, or the
- * block would carry it past segment_bytes and it is not empty. */
+/* Whether a block of about len_bytes should go to a new segment: there is no active one, or it
+ * is not empty and the block would carry it past segment_bytes (or past what one can hold). */
 bool segments_should_rotate(const struct segments *segments, uint64_t len_bytes);
 /* Finishes the active segment, if there is one (writes index and footer, syncs), and creates the
  * next, whose first block must be (next seq, next height). out_finished (may be NULL) receives the
