@@ -25,7 +25,7 @@
  * with EIO until os_crash_restart().
  *
  * The wall clock stands still until the test moves it. The monotonic clock steps 1 us per
- * reading; os_sleep_ns() advances both and returns after a short real pause. Randomness
+ * reading; os_sleep_ns() advances it and returns after a short real pause. Randomness
  * follows from the seed. Threads are real.
  *
  * Paths: split at '/', "." ignored, ".." refused; relative paths start at the root. The root
@@ -84,6 +84,7 @@ RESULT_MUST_BE_USED int os_crash_flip(struct os_crash *c, const char *path, uint
 
 /* One file, with its full path from the root ("/db/CURRENT"); non-zero stops with that code. */
 typedef int (*os_crash_visit_fn)(void *context, const char *path, uint64_t len_bytes);
-/* Visits all files below path ("/" for all), in bytewise order of their paths. */
+/* Visits all files below a directory ("/" for all): first its own, in bytewise order, then those of
+ * its directories in the same way. Works also while the power is off. */
 RESULT_MUST_BE_USED int os_crash_visit(struct os_crash *c, const char *path,
                                        os_crash_visit_fn visit, void *context, struct error *err);
