@@ -74,11 +74,17 @@ static int window_get(struct wal_reader *r, uint64_t offset, uint64_t len, struc
     if (rc < 0) {
         return rc;
     }
+    least = (size_t)min_u64(r->window_cap, r->file_bytes - begin);
+    if (got < least) {
+        /* Taking this for the end of the log would cut off what may be durable. */
+        return error_set(err, BLOCKDB_EIO,
+                         "WAL segment '%s' has become shorter while it was read: it ends at offset "
+                         "%" PRIu64 ", not %" PRIu64 "; see what changes it and open again",
+                         r->file->path, begin + got, r->file_bytes);
+    }
     r->window_offset = begin;
     r->window_len = got;
-    /* The file may have become shorter than it was when it was opened. */
-    end = min_u64(end, begin + got);
-    *out = slice_of(r->window + (offset - begin), end > offset ? (size_t)(end - offset) : 0);
+    *out = slice_of(r->window + (offset - begin), (size_t)(end - offset));
     return BLOCKDB_OK;
 }
 
@@ -203,9 +209,6 @@ int wal_reader_search(struct wal_reader *r, uint64_t offset, struct wal_found *o
         rc = window_get(r, offset, WAL_FRAME_HEADER_BYTES, &bytes, err);
         if (rc < 0) {
             return rc;
-        }
-        if (bytes.len == 0) {
-            break; /* the file has become shorter */
         }
         if (zero_prefix_len(bytes) == bytes.len) {
             offset += window_zeros(r, offset);
