@@ -62,7 +62,5 @@ RESULT_MUST_BE_USED int file_writer_sync(struct file_writer *w, struct error *er
 
 /* Where the next byte goes. */
 uint64_t file_writer_offset(const struct file_writer *w);
-/* XXH3-64 over all bytes appended since file_writer_new(), seed 0. */
-uint64_t file_writer_checksum(const struct file_writer *w);
 /* Borrowed until free. */
 struct os_file *file_writer_file(const struct file_writer *w);

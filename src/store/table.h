@@ -105,7 +105,9 @@ void table_name(uint64_t file_number, char *out);
 RESULT_MUST_BE_USED int table_open(const struct table_options *options, const char *path,
                                    uint64_t file_number, struct table **out, struct error *err);
 struct table *table_ref(struct table *table);
-/* With the last reference the pages leave the caches and the file is closed. NULL does nothing. */
+/* With the last reference the file is closed. Its pages stay in the caches until they age out or
+ * cache_erase_file() drops them: a file number must never name two different files. NULL does
+ * nothing. */
 void table_unref(struct table *table);
 /* For AUTO(). */
 void table_unref_ptr(struct table **table);
