@@ -142,6 +142,12 @@ class StyleTest(TreeTest):
         self.style(self.function(3, 'int a, int b, int c,\n      int d, int e, int g'),
                    'f() has 6 parameters')
 
+    def test_levels(self):
+        body = 'void f(void)\n{\n    if (a) {\n        for (;;) {\n            do {\n%s' \
+               '            } while (b);\n        }\n    }\n}\n'
+        self.style(body % '                struct s t = {.u = {1, {2}}};\n')
+        self.style(body % '                if (a) {\n                }\n', 'f() has 4 levels')
+
     def test_error_is_not_counted(self):
         self.style(self.function(3, 'int a, int b, int c, int d, int e, struct error *err'))
 
