@@ -32,6 +32,30 @@ void wal_fixture_init_real(struct wal_fixture *f)
     wal_fixture_init(f, os_real(), dir);
 }
 
+void wal_fixture_init_memory(struct wal_fixture *f)
+{
+    struct os_crash *disk = os_crash_new(1);
+
+    assert_non_null(disk);
+    wal_fixture_init(f, os_crash_os(disk), "/wal");
+    f->disk = disk;
+}
+
+void wal_fixture_kill(struct wal_fixture *f)
+{
+    struct os_crash *copy = NULL;
+    int rc;
+
+    assert_int_equal(os_crash_copy(f->disk, &copy), 0);
+    rc = wal_close(f->wal, NULL, NULL); /* on the disk that is thrown away */
+    (void)rc;
+    f->wal = NULL;
+    os_crash_free(f->disk);
+    f->disk = copy;
+    f->os = os_crash_os(copy);
+    f->options.os = f->os;
+}
+
 struct removal {
     struct wal_fixture *f;
 };
@@ -53,6 +77,10 @@ void wal_fixture_deinit(struct wal_fixture *f)
 
     (void)rc; /* the wal may have failed on purpose */
     f->wal = NULL;
+    if (f->disk != NULL) {
+        os_crash_free(f->disk);
+        return;
+    }
     assert_int_equal(os_list(f->os, f->dir, remove_one, &r, &f->err), 0);
     assert_int_equal(os_rmdir(f->os, f->dir, &f->err), 0);
 }
@@ -149,6 +177,18 @@ void test_write_file(struct os *os, const char *path, struct slice content)
     assert_int_equal(os_open(os, path, OS_WRITE | OS_CREATE | OS_TRUNCATE, &file, NULL), 0);
     assert_int_equal(file_pwrite(file, content.data, content.len, 0, NULL), 0);
     assert_int_equal(file_sync(file, NULL), 0);
+    file_close(file);
+}
+
+void test_flip(struct os *os, const char *path, uint64_t offset, uint8_t mask)
+{
+    struct os_file *file = NULL;
+    uint8_t byte;
+
+    assert_int_equal(os_open(os, path, OS_READ | OS_WRITE, &file, NULL), 0);
+    assert_int_equal(file_pread_full(file, &byte, 1, offset, NULL), 0);
+    byte ^= mask;
+    assert_int_equal(file_pwrite(file, &byte, 1, offset, NULL), 0);
     file_close(file);
 }
 

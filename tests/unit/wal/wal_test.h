@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "os/os.h"
+#include "os/os_crash.h"
 #include "store/wal.h"
 
 #include <setjmp.h>
@@ -20,6 +21,7 @@
 
 struct wal_fixture {
     struct os *os;
+    struct os_crash *disk; /* of wal_fixture_init_memory(), else NULL */
     char dir[256];
     uint8_t ledger_id[WAL_LEDGER_ID_BYTES];
     struct wal_options options;
@@ -41,6 +43,8 @@ struct wal_seen {
 void wal_fixture_init(struct wal_fixture *f, struct os *os, const char *dir);
 /* A directory of its own under /tmp. */
 void wal_fixture_init_real(struct wal_fixture *f);
+/* A directory in a file system in memory. */
+void wal_fixture_init_memory(struct wal_fixture *f);
 /* Closes what is open and removes the directory. */
 void wal_fixture_deinit(struct wal_fixture *f);
 
@@ -55,9 +59,13 @@ int wal_fixture_append(struct wal_fixture *f, uint64_t count, size_t payload_len
 /* Appends as above until n frames more stand; each must succeed. */
 void wal_fixture_fill(struct wal_fixture *f, size_t n, size_t payload_len);
 
+/* Ends the process without a close: what was written stays, synced or not (memory only). */
+void wal_fixture_kill(struct wal_fixture *f);
+
 /* Whole files, for damage. */
 void test_read_file(struct os *os, const char *path, struct buf *out);
 void test_write_file(struct os *os, const char *path, struct slice content);
+void test_flip(struct os *os, const char *path, uint64_t offset, uint8_t mask);
 /* The n-th name (from 0) in the directory that ends in suffix; false when there is none. */
 bool test_find_file(struct wal_fixture *f, const char *suffix, size_t n, char out_path[512]);
 size_t test_count_files(struct wal_fixture *f, const char *suffix);
