@@ -170,7 +170,8 @@ uint64_t wal_end_position(const struct wal *wal);
 
 /* All entries below seq are durable elsewhere: segments that hold no others become NUMBER.wal.old,
  * durably so when this returns. What exceeds keep_bytes is recycled or removed, oldest first.
- * The segment that is being written never retires. ENOSPC, ENOMEM: try again later. */
+ * A segment waits for a later call while its successor has not begun durably or a sync is using
+ * it; the newest never retires. ENOSPC, ENOMEM: try again later. */
 RESULT_MUST_BE_USED int wal_retire(struct wal *wal, uint64_t seq, struct error *err);
 
 void wal_get_stats(struct wal *wal, struct wal_stats *out);

@@ -78,6 +78,10 @@ static int move_aside(struct wal *wal, struct making *m, struct error *err)
     wal_path_name(wal, m->temp_name, &temp);
     rc = os_rename(wal->os, from.text, temp.text, err);
     m->recycled = rc == 0;
+    if (rc == 0 && strcmp(m->old_suffix, WAL_SUFFIX_LIVE) == 0) {
+        /* Before its header changes, the file must have lost its old name for good (WAL-7). */
+        return os_sync_dir(wal->os, wal->dir, err);
+    }
     return rc == BLOCKDB_ENOTFOUND ? BLOCKDB_OK : rc;
 }
 
@@ -461,14 +465,22 @@ void wal_segments_helper(void *arg)
     }
 }
 
-/* Takes the segments off the front of the live queue whose entries are all below seq and whose file
- * no sync uses any more. */
+/* Whether the oldest live segment may go: its entries are all below seq, no sync uses its file, and
+ * the next one has begun durably, so that the log still ends where it did whatever happens. */
+static bool may_retire(const struct wal *wal, uint64_t seq) REQUIRES(wal->mu)
+{
+    const struct wal_segment *oldest = wal->live.first;
+
+    return oldest != NULL && oldest->next != NULL && oldest->end_seq <= seq && oldest->refs == 0 &&
+           oldest->next->start.position < wal_synced_position(wal);
+}
+
 static struct wal_queue take_retired(struct wal *wal, uint64_t seq)
 {
     struct wal_queue retired = {0};
 
     mutex_lock(&wal->mu);
-    while (wal->live.count > 1 && wal->live.first->end_seq <= seq && wal->live.first->refs == 0) {
+    while (may_retire(wal, seq)) {
         wal_queue_push(&retired, wal_queue_pop(&wal->live));
     }
     mutex_unlock(&wal->mu);

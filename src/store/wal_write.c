@@ -141,6 +141,7 @@ static void note_written(struct wal *wal, const struct pending *p, uint64_t writ
     if (p->opens_segment) {
         left = wal->active;
         wal->active = p->segment;
+        p->segment->start.position = wal_end_position(wal);
         wal_queue_push(&wal->live, p->segment);
         wal->hint_offset = 0;
         wal->prepare_asked = false;
