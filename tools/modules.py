@@ -39,7 +39,7 @@ def prefixes(path, text):
 
 def rows(root):
     for path in house.files_below(root, ['src']):
-        if path.endswith('.h'):
+        if path.endswith('.h') and not path.endswith('_priv.h'):
             text = house.read(root, path)
             yield (f'| `{path[len("src/"):]}` | {prefixes(path, text)} '
                    f'| {first_sentence(text)} |')
