@@ -159,6 +159,19 @@ const char *config_get(const struct config *config, const char *name)
     return strcmp(section, DATABASE) == 0 ? blockdb_options_get(config->database, key) : NULL;
 }
 
+bool config_is_set(const struct config *config, const char *name)
+{
+    char section[64];
+    const char *key = name_split(name, section, sizeof(section));
+
+    if (strcmp(section, LOGGING) == 0) {
+        enum logging_key found = logging_key_find(key);
+
+        return found != LOGGING_KEY_COUNT && config->logging[found] != NULL;
+    }
+    return strcmp(section, DATABASE) == 0 && options_is_set(config->database, key);
+}
+
 const struct blockdb_options *config_database(const struct config *config)
 {
     return config->database;

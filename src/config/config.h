@@ -22,6 +22,7 @@
 #include "base/logger.h"
 
 #include <blockdb/blockdb.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -75,6 +76,9 @@ RESULT_MUST_BE_USED int config_set(struct config *config, const char *name, cons
 
 /* The value in force as text; NULL for an unknown name. Borrowed until the next change. */
 const char *config_get(const struct config *config, const char *name);
+
+/* Whether a file, the environment or a flag has set that key. */
+bool config_is_set(const struct config *config, const char *name);
 
 /* The [database] table; borrowed. */
 const struct blockdb_options *config_database(const struct config *config);

@@ -292,6 +292,13 @@ const char *blockdb_options_get(const struct blockdb_options *options, const cha
     return options->texts[index] != NULL ? options->texts[index] : infos[index].default_value;
 }
 
+bool options_is_set(const struct blockdb_options *options, const char *name)
+{
+    size_t index = option_find(name);
+
+    return index != OPTION_COUNT && options->texts[index] != NULL;
+}
+
 const struct settings *options_settings(const struct blockdb_options *options)
 {
     return &options->settings;

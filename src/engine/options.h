@@ -86,6 +86,9 @@ struct settings {
 /* The bounds of row index of blockdb_option_table(): of a number, or of the length of a string. */
 void options_range(size_t index, uint64_t *out_min, uint64_t *out_max);
 
+/* Whether somebody has set that option; false for an unknown name. */
+bool options_is_set(const struct blockdb_options *options, const char *name);
+
 /* The settings in force; borrowed until the options are changed or freed. */
 const struct settings *options_settings(const struct blockdb_options *options);
 
