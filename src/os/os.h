@@ -150,6 +150,8 @@ RESULT_MUST_BE_USED int os_thread_start(struct os *os, const char *name, os_thre
                                         struct os_thread **out, struct error *err);
 void os_thread_join(struct os *os, struct os_thread *thread);
 void os_sleep_ns(struct os *os, uint64_t ns);
+/* How many processors this process may use (its affinity mask); at least 1. */
+unsigned os_processor_count(void);
 
 /* OS-2: *out_len < len only at the end of the file. */
 RESULT_MUST_BE_USED int file_pread(struct os_file *f, void *out, size_t len, uint64_t offset,

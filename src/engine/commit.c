@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/commit.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "engine/commit_group.h"
+#include "engine/db.h"
+
+/* What may wait in the queue before submitters wait themselves. */
+#define QUEUED_BYTES_MAX (64u * 1024 * 1024)
+
+int commit_init(struct commit *c)
+{
+    *c = (struct commit){0};
+    c->requests = request_table_new();
+    if (c->requests == NULL) {
+        return BLOCKDB_ENOMEM;
+    }
+    mutex_init(&c->mu, LOCK_RANK_COMMIT);
+    mutex_init(&c->requests_mu, LOCK_RANK_MANIFEST);
+    cond_init(&c->committer_wake);
+    cond_init(&c->room);
+    return BLOCKDB_OK;
+}
+
+void commit_deinit(struct commit *c)
+{
+    if (c->requests == NULL) {
+        return;
+    }
+    cond_deinit(&c->room);
+    cond_deinit(&c->committer_wake);
+    mutex_deinit(&c->requests_mu);
+    mutex_deinit(&c->mu);
+    request_table_free(c->requests);
+    mem_free(c->scratch);
+}
+
+static uint64_t request_bytes(const struct commit_request *request)
+{
+    return request->batch != NULL ? request->batch->records.len : 0;
+}
+
+static bool asks_alone(const struct commit_request *request)
+{
+    return request->durability == BLOCKDB_DURABILITY_ALWAYS;
+}
+
+/* Whether next may stand behind others in a group (COMMIT-4). A client's requests are judged one
+ * after the other, so two of one client never share a group. */
+static bool may_follow(const struct commit_request *group, const struct commit_request *next)
+{
+    const struct commit_request *r;
+
+    if (asks_alone(next) || (next->batch != NULL && next->batch->condition_count > 0)) {
+        return false;
+    }
+    if (next->client_id == NULL) {
+        return true;
+    }
+    for (r = group; r != NULL && r != next; r = r->next) {
+        if (r->client_id != NULL &&
+            memcmp(r->client_id, next->client_id, BLOCKDB_CLIENT_ID_LEN) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Takes the next group off the queue: a chain of at least one request. */
+static struct commit_request *take_group_locked(struct commit *c) REQUIRES(c->mu)
+{
+    struct commit_request *group = c->head;
+    struct commit_request *last = group;
+    uint64_t bytes = request_bytes(group);
+    size_t count = 1;
+
+    ASSERT(group != NULL);
+    while (last->next != NULL && !asks_alone(group) && count < COMMIT_GROUP_REQUESTS_MAX &&
+           bytes + request_bytes(last->next) <= COMMIT_GROUP_BYTES_MAX &&
+           may_follow(group, last->next)) {
+        last = last->next;
+        bytes += request_bytes(last);
+        count++;
+    }
+    c->head = last->next;
+    if (c->head == NULL) {
+        c->tail = NULL;
+    }
+    last->next = NULL;
+    c->queued_bytes -= bytes;
+    cond_broadcast(&c->room);
+    return group;
+}
+
+/* Gives the lead to whoever is first now, or to nobody. */
+static void hand_over_locked(struct commit *c) REQUIRES(c->mu)
+{
+    if (c->head == NULL) {
+        c->leading = false;
+        cond_broadcast(&c->room); /* for commit_stop() */
+    } else if (c->head->cb == NULL) {
+        c->head->promoted = true;
+        waiter_wake(&c->head->waiter);
+    } else {
+        c->committer_lead = true;
+        cond_signal(&c->committer_wake);
+    }
+}
+
+static void request_free(struct commit_request *request)
+{
+    blockdb_batch_free(request->batch);
+    mem_free(request);
+}
+
+/* Tells every request of the group its answer; own is the leader's. */
+static void answer_group(struct commit_request *group, const struct commit_request *own)
+{
+    while (group != NULL) {
+        struct commit_request *next = group->next; /* a woken waiter's request is gone */
+
+        if (group->cb != NULL) {
+            group->cb(group->cb_arg, group->status, &group->result, &group->error);
+            request_free(group);
+        } else if (group != own) {
+            waiter_wake(&group->waiter);
+        }
+        group = next;
+    }
+}
+
+/* Commits one group; the caller leads. */
+static void lead(struct blockdb *db, const struct commit_request *own)
+{
+    struct commit *c = &db->commit;
+    struct commit_request *group;
+
+    mutex_lock(&c->mu);
+    group = take_group_locked(c);
+    mutex_unlock(&c->mu);
+
+    commit_group_run(db, group);
+
+    mutex_lock(&c->mu);
+    hand_over_locked(c);
+    mutex_unlock(&c->mu);
+    answer_group(group, own);
+}
+
+static void enqueue_locked(struct commit *c, struct commit_request *request) REQUIRES(c->mu)
+{
+    request->next = NULL;
+    request->promoted = false;
+    if (c->tail != NULL) {
+        c->tail->next = request;
+    } else {
+        c->head = request;
+    }
+    c->tail = request;
+    c->queued_bytes += request_bytes(request);
+}
+
+static int refuse_closed(struct error *err)
+{
+    return error_set(err, BLOCKDB_ECLOSED, "the database is being closed");
+}
+
+int commit_run(struct blockdb *db, struct commit_request *request)
+{
+    struct commit *c = &db->commit;
+    bool lead_now;
+
+    waiter_init(&request->waiter);
+    mutex_lock(&c->mu);
+    if (c->stopped) {
+        mutex_unlock(&c->mu);
+        return refuse_closed(&request->error);
+    }
+    enqueue_locked(c, request);
+    lead_now = !c->leading;
+    c->leading = true;
+    mutex_unlock(&c->mu);
+
+    if (!lead_now) {
+        waiter_wait(&request->waiter);
+        lead_now = request->promoted;
+    }
+    if (lead_now) {
+        lead(db, request);
+    }
+    return request->status;
+}
+
+int commit_submit(struct blockdb *db, struct commit_request *request, struct error *err)
+{
+    struct commit *c = &db->commit;
+
+    mutex_lock(&c->mu);
+    while (c->queued_bytes > QUEUED_BYTES_MAX && !c->stopped) {
+        cond_wait(&c->room, &c->mu);
+    }
+    if (c->stopped) {
+        mutex_unlock(&c->mu);
+        return refuse_closed(err);
+    }
+    enqueue_locked(c, request);
+    if (!c->leading) {
+        c->leading = true;
+        c->committer_lead = true;
+        cond_signal(&c->committer_wake);
+    }
+    mutex_unlock(&c->mu);
+    return BLOCKDB_OK;
+}
+
+static void committer_main(void *arg)
+{
+    struct blockdb *db = arg;
+    struct commit *c = &db->commit;
+
+    mutex_lock(&c->mu);
+    for (;;) {
+        while (!c->committer_lead && !(c->stopped && !c->leading)) {
+            cond_wait(&c->committer_wake, &c->mu);
+        }
+        if (!c->committer_lead) {
+            break;
+        }
+        c->committer_lead = false;
+        mutex_unlock(&c->mu);
+        lead(db, NULL);
+        mutex_lock(&c->mu);
+    }
+    mutex_unlock(&c->mu);
+}
+
+int commit_start(struct blockdb *db, struct error *err)
+{
+    return os_thread_start(db->os, "blockdb-commit", committer_main, db, &db->commit.committer,
+                           err);
+}
+
+void commit_stop(struct blockdb *db)
+{
+    struct commit *c = &db->commit;
+
+    mutex_lock(&c->mu);
+    c->stopped = true;
+    cond_broadcast(&c->room);
+    while (c->leading) {
+        cond_wait(&c->room, &c->mu);
+    }
+    cond_broadcast(&c->committer_wake);
+    mutex_unlock(&c->mu);
+    if (c->committer != NULL) {
+        os_thread_join(db->os, c->committer);
+        c->committer = NULL;
+    }
+}
+
+int commit_sync(struct blockdb *db, struct error *err)
+{
+    uint64_t acked = atomic_load_explicit(&db->acked_seq, memory_order_acquire);
+    struct error cause;
+    int rc;
+
+    /* What was published before this load is in the WAL before its end now. */
+    rc = failure_check(&db->failure, err);
+    if (rc < 0 || db->wal == NULL) {
+        return rc;
+    }
+    rc = wal_sync(db->wal, wal_end_position(db->wal), &cause);
+    if (rc < 0) {
+        failure_set(&db->failure, &cause);
+        return failure_check(&db->failure, err);
+    }
+    position_raise(&db->durable_seq, acked);
+    return BLOCKDB_OK;
+}
+
+int commit_seal(struct blockdb *db, struct error *err)
+{
+    struct commit_request request = {.seal = true, .durability = BLOCKDB_DURABILITY_NONE};
+    int rc = commit_run(db, &request);
+
+    if (rc < 0) {
+        return error_set(err, rc, "%s", request.error.message);
+    }
+    return BLOCKDB_OK;
+}
+
+enum blockdb_durability commit_durability(const struct blockdb *db, enum blockdb_durability asked)
+{
+    if (asked != BLOCKDB_DURABILITY_DEFAULT) {
+        return asked;
+    }
+    switch (db->settings->wal_sync_mode) {
+    case WAL_SYNC_NONE:
+        return BLOCKDB_DURABILITY_NONE;
+    case WAL_SYNC_INTERVAL:
+        return BLOCKDB_DURABILITY_INTERVAL;
+    case WAL_SYNC_GROUP:
+        return BLOCKDB_DURABILITY_GROUP;
+    case WAL_SYNC_ALWAYS:
+        return BLOCKDB_DURABILITY_ALWAYS;
+    }
+    return BLOCKDB_DURABILITY_GROUP;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Commit: batches get their seqs and time, go to the WAL as one group, and become visible.
+ *
+ * Writers queue. The first of them leads: it takes what is queued, up to a bound, appends it to the
+ * WAL with one write and, where one of the group asks for it, one sync; enters it into the memtable
+ * and the seal queue; publishes it; hands the lead to the next in the queue, and only then wakes
+ * its followers. So no thread stands between a writer and the disk, and while one group syncs the
+ * next one gathers. Asynchronous submitters have no thread to lead with: the committer thread leads
+ * when one of them is first.
+ *
+ * COMMIT-1  Only the leader touches the fields below "leader only"; there is one leader at a time.
+ * COMMIT-2  Nothing of a group that could not be appended remains: no seq, no time, no answer.
+ * COMMIT-3  Everything that can fail for want of memory is reserved before the append.
+ * COMMIT-4  Conditions are judged against all earlier groups, so a batch with conditions is the
+ *           first of its group; a batch that wants a sync of its own is alone.
+ *
+ * Threads:   commit_run(), commit_submit() any thread.
+ * Ownership: a blocking request lives on its caller's stack; an asynchronous one is owned here.
+ * Format:    docs/format/commit-group.md
+ */
+#pragma once
+
+#include "base/lock.h"
+#include "base/waiter.h"
+#include "engine/batch.h"
+#include "engine/request_table.h"
+#include "engine/seal_queue.h"
+#include "os/os.h"
+
+#include <blockdb/blockdb.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct commit_request {
+    struct blockdb_batch *batch; /* NULL: only to sync or to seal */
+    enum blockdb_durability durability;
+    const uint8_t *client_id; /* or NULL */
+    uint64_t request;
+    bool seal;           /* end the block behind this request, if it has entries */
+    bool freeze;         /* then freeze the active memtable, so that it is flushed */
+    blockdb_write_cb cb; /* NULL: a thread waits */
+    void *cb_arg;
+
+    /* The answer; written before the waiter is woken. */
+    int status;
+    struct blockdb_write_result result;
+    struct error error;
+
+    /* Private to commit.c. */
+    struct waiter waiter;
+    struct commit_request *next;
+    bool promoted; /* woken to lead, not with an answer */
+    bool accepted; /* part of the group being appended */
+};
+
+struct commit {
+    struct mutex mu;
+    struct cond committer_wake;
+    struct cond room; /* the queue became shorter */
+
+    /* Guarded by mu. */
+    struct commit_request *head;
+    struct commit_request *tail;
+    uint64_t queued_bytes;
+    bool leading;        /* somebody leads */
+    bool committer_lead; /* the committer thread was handed the lead */
+    bool stopped;
+
+    /* Constant after start. */
+    struct os_thread *committer;
+
+    /* Leader only (COMMIT-1). */
+    uint64_t next_seq;
+    uint64_t last_time_ms;
+    uint64_t block_entries; /* of the open block */
+    uint64_t block_bytes;
+    struct seal_entry *scratch;
+    size_t scratch_cap;
+
+    /* Written by the leader, read under requests_mu by who saves it. */
+    struct mutex requests_mu;
+    struct request_table *requests;
+
+    /* Monotonic time at which the open block got its first entry; 0: it has none. Atomic, relaxed:
+     * for the ticker. */
+    _Atomic uint64_t block_opened_ns;
+};
+
+/* Initialises with an empty request table. ENOMEM. */
+RESULT_MUST_BE_USED int commit_init(struct commit *c);
+void commit_deinit(struct commit *c);
+/* Starts the committer thread. */
+RESULT_MUST_BE_USED int commit_start(struct blockdb *db, struct error *err);
+/* Refuses new requests with ECLOSED, waits for those queued, ends the committer thread. */
+void commit_stop(struct blockdb *db);
+
+/* Commits a request and waits for its answer, which is also returned. */
+RESULT_MUST_BE_USED int commit_run(struct blockdb *db, struct commit_request *request);
+/* Queues a heap-allocated request with a callback; frees it and its batch after the call. */
+RESULT_MUST_BE_USED int commit_submit(struct blockdb *db, struct commit_request *request,
+                                      struct error *err);
+
+/* Makes everything acknowledged so far durable, from any thread and beside the leader. */
+RESULT_MUST_BE_USED int commit_sync(struct blockdb *db, struct error *err);
+/* Ends the open block now, if it has entries, and waits until its end is committed. */
+RESULT_MUST_BE_USED int commit_seal(struct blockdb *db, struct error *err);
+
+/* The length of what the option or the call asks for, as a mode. */
+enum blockdb_durability commit_durability(const struct blockdb *db, enum blockdb_durability asked);

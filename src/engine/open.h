@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Opening a database on any implementation of the operating system; tests bring their own.
+ */
+#pragma once
+
+#include "os/os.h"
+
+#include <blockdb/blockdb.h>
+
+/* blockdb_open() on os, which must outlive the database. */
+RESULT_MUST_BE_USED int db_open(struct os *os, const char *dir,
+                                const struct blockdb_options *options, unsigned flags,
+                                struct blockdb **out_db, struct error *err);

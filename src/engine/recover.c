@@ -1,0 +1,534 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/recover.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "engine/db.h"
+#include "engine/flush.h"
+#include "engine/group.h"
+#include "engine/read.h"
+#include "engine/segment_edit.h"
+#include "ledger/commitment.h"
+#include "ledger/leaf.h"
+#include "ledger/merkle.h"
+
+#include <inttypes.h>
+
+/* The state of a recovery in progress. */
+struct recovery {
+    struct blockdb *db;
+    struct tip tip;          /* behind the last block that was sealed again */
+    struct memtable *active; /* borrowed from the read state */
+    struct hash *leaves;     /* of the block being sealed again */
+    size_t leaf_count;
+    size_t leaf_cap;
+    uint64_t next_seq; /* the next entry that the WAL must bring */
+};
+
+/* ---- Opening the files ----------------------------------------------------------------------- */
+
+static void throttle(void *budget, uint64_t bytes)
+{
+    io_budget_take(budget, (size_t)bytes);
+}
+
+static int open_segments(struct recovery *r, const struct manifest_state *state, struct error *err)
+{
+    struct blockdb *db = r->db;
+    AUTO(mem_free_ptr)
+    struct segment_info *known = mem_calloc(state->segment_count, sizeof(*known));
+    struct segments_options options = {
+        .os = db->os,
+        .dir = db->ledger_dir,
+        .epoch = db->epoch,
+        .cache = db->block_cache,
+        .index_cache = db->index_cache,
+        .codec = (uint8_t)db_codec(db->settings),
+        .codec_level = (int)db->settings->compression_level,
+        .direct_io = db->settings->enable_direct_io,
+        .read_only = db->read_only,
+        .segment_bytes = db->settings->ledger_segment_size,
+        .on_load = db->settings->enable_blockchain_verification ? read_check_page : NULL,
+        .on_load_context = db,
+        .throttle = db->settings->io_budget > 0 ? throttle : NULL,
+        .throttle_context = db->io_budget,
+        .known = known,
+        .known_count = (uint32_t)state->segment_count,
+        .trusted_seq = tip_seq(&r->tip),
+    };
+    size_t i;
+
+    if (known == NULL) {
+        return error_set_no_memory(err);
+    }
+    for (i = 0; i < state->segment_count; i++) {
+        known[i] = segment_of_manifest(&state->segments[i]);
+    }
+    memcpy(options.ledger_id, db->ledger_id, LEDGER_ID_LEN);
+    return segments_open(&options, &db->segments, NULL, err);
+}
+
+static int open_tiles(struct recovery *r, struct error *err)
+{
+    struct blockdb *db = r->db;
+    struct tile_files_options options = {
+        .os = db->os,
+        .dir = db->tile_dir,
+        .epoch = db->epoch,
+        .cache = db->index_cache,
+        .read_only = db->read_only,
+    };
+    uint64_t count = tip_seq(&r->tip);
+    unsigned level;
+
+    memcpy(options.ledger_id, db->ledger_id, LEDGER_ID_LEN);
+    for (level = 0; level < TILE_LEVELS; level++, count /= TILE_HASHES) {
+        options.counts[level] = count;
+    }
+    return tile_files_open(&options, &db->tiles, err);
+}
+
+/* ---- Entries that tables do not index yet ---------------------------------------------------- */
+
+static struct memtable *active_memtable(struct blockdb *db)
+{
+    return atomic_load_explicit(&db->read_state, memory_order_acquire)->memtables[0];
+}
+
+/* Enters a record whose bytes live in the active memtable's arena. */
+static int enter(struct recovery *r, uint64_t seq, const struct record *record, struct slice bytes,
+                 struct error *err)
+{
+    struct memtable_version version = {
+        .seq = seq,
+        .time_ms = record->time_ms,
+        .kind = record->kind,
+        .value = record->value,
+        .record = bytes,
+    };
+
+    if (kind_is_system(record->kind)) {
+        return BLOCKDB_OK;
+    }
+    if (memtable_add(r->active, record->key, &version) < 0) {
+        return error_set_no_memory(err);
+    }
+    return BLOCKDB_OK;
+}
+
+static void note_request(struct recovery *r, uint64_t seq, const struct record *record)
+{
+    struct request_answer answer = {
+        .request = record->request,
+        .first_seq = seq,
+        .count = record->batch_count,
+        .time_ms = record->time_ms,
+    };
+
+    if (record->client_id != NULL && record->batch_position == 0) {
+        request_table_record(r->db->commit.requests, record->client_id, &answer);
+    }
+}
+
+static void note_time(struct recovery *r, uint64_t time_ms)
+{
+    if (time_ms > r->db->commit.last_time_ms) {
+        r->db->commit.last_time_ms = time_ms;
+    }
+}
+
+/* Keeps memory bounded while a long stretch of the ledger is read back. */
+static int make_room(struct recovery *r, size_t bytes, struct error *err)
+{
+    struct blockdb *db = r->db;
+    int rc;
+
+    if (db->read_only || memtable_bytes(r->active) + bytes <= db->settings->memtable_size_limit) {
+        return BLOCKDB_OK;
+    }
+    rc = workers_freeze(db, err);
+    if (rc == BLOCKDB_OK) {
+        rc = flush_oldest(db, FLUSH_RECOVERING, err);
+    }
+    r->active = active_memtable(db);
+    return rc == BLOCKDB_ENOTFOUND ? BLOCKDB_OK : rc;
+}
+
+/* A record of the ledger that no table indexes: copies it into the memtable. */
+static int restore_record(struct recovery *r, uint64_t seq, struct slice bytes, struct error *err)
+{
+    struct record record;
+    uint8_t *copy;
+    int rc = make_room(r, bytes.len, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    copy = memtable_alloc(r->active, bytes.len);
+    if (copy == NULL) {
+        return error_set_no_memory(err);
+    }
+    memcpy(copy, bytes.data, bytes.len);
+    rc = record_parse(slice_of(copy, bytes.len), &record);
+    if (rc < 0) {
+        return error_set(err, rc, "entry %" PRIu64 " is not a valid record", seq);
+    }
+    return enter(r, seq, &record, slice_of(copy, bytes.len), err);
+}
+
+/* ---- Blocks behind the durable tip ------------------------------------------------------------
+ */
+
+static int add_leaf(struct recovery *r, const struct record *record, struct error *err)
+{
+    struct hash commitment = {0};
+
+    if (r->leaf_count == r->leaf_cap) {
+        size_t cap = r->leaf_cap < 1024 ? 1024 : r->leaf_cap * 2;
+        struct hash *leaves = mem_realloc(r->leaves, cap * sizeof(*leaves));
+
+        if (leaves == NULL) {
+            return error_set_no_memory(err);
+        }
+        r->leaves = leaves;
+        r->leaf_cap = cap;
+    }
+    if (record->salt != NULL) {
+        commitment_compute(record->salt, record->value, &commitment);
+    } else if (record->commitment != NULL) {
+        commitment = *record->commitment;
+    }
+    leaf_hash(record, &commitment, &r->leaves[r->leaf_count++]);
+    return BLOCKDB_OK;
+}
+
+static int append_tiles(struct recovery *r, const struct tile_hash *tiles, size_t count,
+                        struct error *err)
+{
+    size_t i;
+
+    if (r->db->read_only) {
+        return BLOCKDB_OK;
+    }
+    for (i = 0; i < count; i++) {
+        int rc = tile_files_append(r->db->tiles, tiles[i].level, tiles[i].hash.bytes, 1, err);
+
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return BLOCKDB_OK;
+}
+
+/* Seals the gathered leaves again and compares the header with the one on disk. */
+static int seal_again(struct recovery *r, const struct segment_scan_entry *entry,
+                      const struct block_header *stored, struct error *err)
+{
+    size_t tile_count = tip_tile_count(&r->tip, r->leaf_count);
+    AUTO(mem_free_ptr) struct tile_hash *tiles = mem_calloc(tile_count, sizeof(*tiles));
+    uint8_t made_bytes[BLOCK_HEADER_LEN];
+    uint8_t stored_bytes[BLOCK_HEADER_LEN];
+    struct block_header made;
+    int rc = BLOCKDB_OK;
+
+    if (tiles == NULL) {
+        return error_set_no_memory(err);
+    }
+    tip_seal(&r->tip, r->leaves, r->leaf_count, stored->time_ms, &made, tiles);
+    block_header_encode(&made, made_bytes);
+    block_header_encode(stored, stored_bytes);
+    if (memcmp(made_bytes, stored_bytes, BLOCK_HEADER_LEN) != 0) {
+        return error_set(err, BLOCKDB_ETAMPERED,
+                         "ledger segment '%s', block at offset %" PRIu64 ": the header of block "
+                         "%" PRIu64 " does not match its entries",
+                         entry->path, entry->block->offset, entry->block->height);
+    }
+    if (!r->db->read_only) {
+        rc = tile_files_append(r->db->tiles, 0, r->leaves[0].bytes, r->leaf_count, err);
+        if (rc == BLOCKDB_OK) {
+            rc = tile_files_append(r->db->tiles, 0, r->tip.last_hash.bytes, 1, err);
+        }
+    }
+    r->leaf_count = 0;
+    return rc < 0 ? rc : append_tiles(r, tiles, tile_count, err);
+}
+
+static int check_entry(struct recovery *r, const struct segment_scan_entry *entry,
+                       const struct record *record, struct error *err)
+{
+    struct block_header header;
+    int rc;
+
+    if (record->kind != BLOCKDB_KIND_BLOCK_HEADER) {
+        return add_leaf(r, record, err);
+    }
+    rc = block_header_of_record(record, &header);
+    if (rc < 0) {
+        return error_set(err, rc,
+                         "ledger segment '%s', page at offset %" PRIu64 ": entry %" PRIu64
+                         " is not a valid block header",
+                         entry->path, entry->page_offset, entry->seq);
+    }
+    return seal_again(r, entry, &header, err);
+}
+
+static int recover_entry(struct recovery *r, const struct segment_scan_entry *entry,
+                         uint64_t flushed_seq, struct error *err)
+{
+    struct record record;
+    int rc = record_parse(entry->record, &record);
+
+    if (rc < 0) {
+        return error_set(err, rc,
+                         "ledger segment '%s', page at offset %" PRIu64 ": entry %" PRIu64
+                         " is not a valid record",
+                         entry->path, entry->page_offset, entry->seq);
+    }
+    note_time(r, record.time_ms);
+    note_request(r, entry->seq, &record);
+    if (entry->seq >= tip_seq(&r->tip)) {
+        rc = check_entry(r, entry, &record, err);
+    }
+    if (rc == BLOCKDB_OK && entry->seq >= flushed_seq && !kind_is_system(record.kind)) {
+        rc = restore_record(r, entry->seq, entry->record, err);
+    }
+    return rc;
+}
+
+/* Reads the ledger from where tables or the durable tip end, whichever is earlier. */
+static int recover_ledger(struct recovery *r, uint64_t flushed_seq, struct error *err)
+{
+    uint64_t from = flushed_seq < tip_seq(&r->tip) ? flushed_seq : tip_seq(&r->tip);
+    struct segment_scan *scan = NULL;
+    struct segment_scan_entry entry;
+    int rc = segments_scan(r->db->segments, from, BLOCKDB_SEQ_NONE, &scan, err);
+
+    while (rc == BLOCKDB_OK) {
+        rc = segment_scan_next(scan, &entry, err);
+        if (rc == BLOCKDB_OK) {
+            rc = recover_entry(r, &entry, flushed_seq, err);
+        }
+    }
+    segment_scan_free(scan);
+    if (rc != BLOCKDB_ENOTFOUND) {
+        return rc;
+    }
+    if (tip_seq(&r->tip) != segments_end_seq(r->db->segments)) {
+        return error_set(err, BLOCKDB_ETAMPERED,
+                         "ledger '%s': its last block has no header; the ledger ends at entry "
+                         "%" PRIu64 ", its last header at %" PRIu64,
+                         r->db->ledger_dir, segments_end_seq(r->db->segments), tip_seq(&r->tip));
+    }
+    return BLOCKDB_OK;
+}
+
+/* ---- The WAL ----------------------------------------------------------------------------------
+ */
+
+static int replay_record(struct recovery *r, uint64_t seq, struct slice bytes,
+                         struct seal_entry *out, struct error *err)
+{
+    struct record record;
+    int rc = record_parse(bytes, &record);
+
+    if (rc < 0) {
+        return error_set(err, rc, "WAL '%s': entry %" PRIu64 " is not a valid record",
+                         r->db->wal_dir, seq);
+    }
+    note_time(r, record.time_ms);
+    note_request(r, seq, &record);
+    *out = (struct seal_entry){.record = bytes.data, .record_len = (uint32_t)bytes.len};
+    if (record.salt != NULL) {
+        commitment_compute(record.salt, record.value, &out->commitment);
+    }
+    return enter(r, seq, &record, bytes, err);
+}
+
+static int replay_item(struct recovery *r, const struct group_item *item, struct error *err)
+{
+    struct commit *c = &r->db->commit;
+    struct seal_entry entry;
+    int rc = BLOCKDB_OK;
+
+    if (item->is_marker) {
+        note_time(r, item->marker_time_ms);
+        entry = (struct seal_entry){.record = item->record.data,
+                                    .record_len = (uint32_t)item->record.len,
+                                    .is_header = true};
+        c->block_entries = 0;
+        c->block_bytes = 0;
+    } else {
+        rc = replay_record(r, r->next_seq, item->record, &entry, err);
+        c->block_entries++;
+        c->block_bytes += GROUP_ITEM_HEADER_LEN + item->record.len;
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    if (seal_queue_reserve(&r->db->seal_queue, 1) < 0) {
+        return error_set_no_memory(err);
+    }
+    seal_queue_push(&r->db->seal_queue, &entry, 1);
+    r->next_seq++;
+    return BLOCKDB_OK;
+}
+
+/* One frame of the WAL; entries that are in the ledger already are passed over. */
+static int replay_frame(void *context, uint64_t first_seq, uint64_t end_seq, struct slice payload,
+                        struct error *err)
+{
+    struct recovery *r = context;
+    uint8_t *copy = memtable_alloc(r->active, payload.len);
+    struct reader reader;
+    struct group_item item;
+    uint64_t seq;
+    int rc = BLOCKDB_OK;
+
+    if (copy == NULL) {
+        return error_set_no_memory(err);
+    }
+    memcpy(copy, payload.data, payload.len);
+    reader = reader_of(slice_of(copy, payload.len));
+    for (seq = first_seq; rc == BLOCKDB_OK && seq < end_seq; seq++) {
+        rc = group_next(&reader, &item);
+        if (rc < 0) {
+            break;
+        }
+        if (seq >= r->next_seq) {
+            rc = replay_item(r, &item, err);
+            if (rc < 0) {
+                return rc;
+            }
+        }
+    }
+    if (rc < 0 || !reader_done(&reader)) {
+        return error_set(err, BLOCKDB_ECORRUPT,
+                         "WAL '%s': the frame of entries %" PRIu64 " to %" PRIu64
+                         " does not hold them",
+                         r->db->wal_dir, first_seq, end_seq);
+    }
+    return BLOCKDB_OK;
+}
+
+static int open_wal(struct recovery *r, const struct manifest_state *state, struct error *err)
+{
+    struct blockdb *db = r->db;
+    struct wal_recovery found;
+    struct wal_options options = {
+        .os = db->os,
+        .dir = db->wal_dir,
+        .segment_bytes = db->settings->wal_file_size,
+        .keep_bytes = db->settings->wal_keep_size,
+        .from_seq = tip_seq(&r->tip),
+        .prewrite = db->settings->wal_sync_mode == WAL_SYNC_GROUP ||
+                    db->settings->wal_sync_mode == WAL_SYNC_ALWAYS,
+        .helper_thread = true,
+        .read_only = db->read_only,
+        .end_mark = {.kind = state->wal.clean ? WAL_END_EXACT : WAL_END_AT_LEAST,
+                     .position = state->wal.position,
+                     .end_seq = state->wal.end_seq},
+        .visit = replay_frame,
+        .visit_context = r,
+    };
+    int rc;
+
+    if (state->wal.position == 0 && !state->wal.clean) {
+        options.end_mark.kind = WAL_END_UNKNOWN;
+    }
+    memcpy(options.ledger_id, db->ledger_id, LEDGER_ID_LEN);
+    rc = wal_open(&options, &found, &db->wal, err);
+    if (rc < 0) {
+        return rc;
+    }
+    if (found.tail_cut_bytes > 0) {
+        logger_write(db->logger, LOGGER_WARNING, "recovery",
+                     "WAL segment %" PRIu64 ": cut %" PRIu64
+                     " bytes of a torn write at offset %" PRIu64
+                     "; they were never acknowledged as durable",
+                     found.tail_segment, found.tail_cut_bytes, found.tail_offset);
+    }
+    return BLOCKDB_OK;
+}
+
+/* An exact end mark holds until the WAL is written to. */
+static int forget_clean_close(struct blockdb *db, const struct manifest_state *state,
+                              struct error *err)
+{
+    struct manifest_edit edit = {.set_wal = true, .wal = state->wal};
+
+    if (db->read_only || !state->wal.clean) {
+        return BLOCKDB_OK;
+    }
+    edit.wal.clean = false;
+    return manifest_append(db->manifest, &edit, err);
+}
+
+/* ---- All of it ---------------------------------------------------------------------------------
+ */
+
+static int load_tip(struct recovery *r, const struct manifest_state *state, struct error *err)
+{
+    int rc;
+
+    tip_init(&r->tip);
+    if (state->frontier_bytes.len == 0) {
+        return BLOCKDB_OK;
+    }
+    rc = tip_decode(buf_slice(&state->frontier_bytes), &r->tip, err);
+    if (rc < 0) {
+        return error_wrap(err, rc, "the manifest of '%s'", r->db->dir);
+    }
+    return BLOCKDB_OK;
+}
+
+static int recover_steps(struct recovery *r, const struct manifest_state *state, struct error *err)
+{
+    struct blockdb *db = r->db;
+    int rc = load_tip(r, state, err);
+
+    if (rc == BLOCKDB_OK && state->dedupe.len > 0) {
+        rc = request_table_decode(db->commit.requests, buf_slice(&state->dedupe), err);
+    }
+    if (rc == BLOCKDB_OK) {
+        rc = open_segments(r, state, err);
+    }
+    if (rc == BLOCKDB_OK) {
+        rc = open_tiles(r, err);
+    }
+    if (rc == BLOCKDB_OK) {
+        rc = sealer_init(&db->sealer, &r->tip) < 0 ? error_set_no_memory(err) : BLOCKDB_OK;
+    }
+    if (rc == BLOCKDB_OK) {
+        rc = recover_ledger(r, state->flushed_seq, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    sealer_start_at(&db->sealer, &r->tip);
+    seal_queue_init(&db->seal_queue, tip_seq(&r->tip));
+    db->has_seal_queue = true;
+    r->next_seq = tip_seq(&r->tip);
+    rc = open_wal(r, state, err);
+    return rc < 0 ? rc : forget_clean_close(db, state, err);
+}
+
+int recover_run(struct blockdb *db, const struct manifest_state *state, struct blockdb_error *err)
+{
+    struct recovery r = {.db = db, .active = active_memtable(db)};
+    int rc;
+
+    atomic_store_explicit(&db->flushed_seq, state->flushed_seq, memory_order_release);
+    rc = recover_steps(&r, state, err);
+    mem_free(r.leaves);
+    if (rc < 0) {
+        return rc;
+    }
+    db->commit.next_seq = r.next_seq;
+    atomic_store_explicit(&db->acked_seq, r.next_seq, memory_order_release);
+    atomic_store_explicit(&db->durable_seq, r.next_seq, memory_order_release);
+    if (db->commit.block_entries > 0) {
+        atomic_store_explicit(&db->commit.block_opened_ns, os_monotonic_ns(db->os),
+                              memory_order_relaxed);
+    }
+    return BLOCKDB_OK;
+}

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/sealer.h"
+
+#include "base/assert.h"
+#include "engine/db.h"
+#include "engine/seal_job.h"
+
+#define NS_PER_MS 1000000ULL
+/* Blocks are synced when so much has gathered, or after so long. */
+#define SYNC_BYTES (32u * 1024 * 1024)
+#define SYNC_INTERVAL_NS (1000 * NS_PER_MS)
+/* How long to wait before a step that found no room is tried again. */
+#define RETRY_NS (100 * NS_PER_MS)
+
+void sealer_start_at(struct sealer *s, const struct tip *tip)
+{
+    s->durable = *tip;
+    s->tip = *tip;
+    atomic_store_explicit(&s->sealed_seq, tip_seq(tip), memory_order_release);
+}
+
+int sealer_init(struct sealer *s, const struct tip *tip)
+{
+    *s = (struct sealer){0};
+    sealer_start_at(s, tip);
+    s->job = seal_job_new();
+    if (s->job == NULL) {
+        return BLOCKDB_ENOMEM;
+    }
+    mutex_init(&s->mu, LOCK_RANK_SEGMENT);
+    cond_init(&s->advanced);
+    return BLOCKDB_OK;
+}
+
+void sealer_deinit(struct sealer *s)
+{
+    if (s->job == NULL) {
+        return;
+    }
+    cond_deinit(&s->advanced);
+    mutex_deinit(&s->mu);
+    seal_job_free(s->job);
+    s->job = NULL;
+}
+
+static bool is_shortage(int rc)
+{
+    return rc == BLOCKDB_ENOSPC || rc == BLOCKDB_ENOMEM;
+}
+
+/* Tells waiters that the sealer cannot go on now, or (err NULL) that it can again. */
+static void note_shortage(struct sealer *s, const struct error *err)
+{
+    mutex_lock(&s->mu);
+    s->is_short = err != NULL;
+    if (err != NULL) {
+        s->stall = *err;
+        cond_broadcast(&s->advanced);
+    }
+    mutex_unlock(&s->mu);
+}
+
+/* Sleeps a little; false when the sealer is to stop. */
+static bool wait_retry(struct sealer *s)
+{
+    bool go_on;
+
+    mutex_lock(&s->mu);
+    if (!s->stopped) {
+        (void)cond_wait_for(&s->advanced, &s->mu, RETRY_NS); /* then it tries again anyway */
+    }
+    go_on = !s->stopped;
+    mutex_unlock(&s->mu);
+    return go_on;
+}
+
+static void fail(struct blockdb *db, const struct error *err)
+{
+    struct sealer *s = &db->sealer;
+
+    failure_set(&db->failure, err);
+    mutex_lock(&s->mu);
+    cond_broadcast(&s->advanced);
+    mutex_unlock(&s->mu);
+}
+
+/* SEAL-1. */
+static int make_durable(struct blockdb *db, struct error *err)
+{
+    struct sealer *s = &db->sealer;
+    int rc = segments_sync(db->segments, err);
+
+    if (rc == BLOCKDB_OK) {
+        rc = tile_files_sync(db->tiles, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    s->unsynced_bytes = 0;
+    s->last_sync_ns = os_monotonic_ns(db->os);
+    mutex_lock(&s->mu);
+    s->durable = s->tip;
+    atomic_store_explicit(&s->sealed_seq, tip_seq(&s->tip), memory_order_release);
+    cond_broadcast(&s->advanced);
+    mutex_unlock(&s->mu);
+    position_raise(&db->durable_seq, tip_seq(&s->tip));
+    rc = wal_retire(db->wal, tip_seq(&s->tip), err);
+    return is_shortage(rc) ? BLOCKDB_OK : rc; /* retiring can wait for the next time */
+}
+
+static bool sync_is_due(struct blockdb *db)
+{
+    struct sealer *s = &db->sealer;
+    uint64_t wanted;
+
+    if (s->unsynced_bytes == 0) {
+        return false;
+    }
+    if (s->unsynced_bytes >= SYNC_BYTES ||
+        os_monotonic_ns(db->os) - s->last_sync_ns >= SYNC_INTERVAL_NS) {
+        return true;
+    }
+    mutex_lock(&s->mu);
+    wanted = s->wanted_seq;
+    mutex_unlock(&s->mu);
+    return wanted > sealer_sealed_seq(s) && wanted <= tip_seq(&s->tip);
+}
+
+/* Seals the block of count entries at the front of the queue, waiting for room as long as it
+ * takes; ECANCELED when it is to stop meanwhile. */
+static int seal_block(struct blockdb *db, size_t count, struct error *err)
+{
+    struct sealer *s = &db->sealer;
+    bool begun = false;
+    int rc;
+
+    for (;;) {
+        rc = begun ? BLOCKDB_OK : seal_job_begin(s->job, &db->seal_queue, count, &s->tip, err);
+        if (rc == BLOCKDB_OK) {
+            begun = true;
+            rc = seal_job_write(s->job, db, err);
+        }
+        if (!is_shortage(rc)) {
+            break;
+        }
+        note_shortage(s, err);
+        if (!wait_retry(s)) {
+            return error_set(err, BLOCKDB_ECANCELED, "stopped while waiting for room");
+        }
+    }
+    if (rc == BLOCKDB_OK) {
+        note_shortage(s, NULL);
+        s->tip = s->job->tip;
+        s->unsynced_bytes += s->job->bytes;
+        seal_queue_pop(&db->seal_queue, count);
+    }
+    return rc;
+}
+
+static void sealer_main(void *arg)
+{
+    struct blockdb *db = arg;
+    struct sealer *s = &db->sealer;
+    struct error err;
+
+    for (;;) {
+        uint64_t count = seal_queue_wait_block(&db->seal_queue, SYNC_INTERVAL_NS);
+        bool stopped;
+        int rc = BLOCKDB_OK;
+
+        mutex_lock(&s->mu);
+        stopped = s->stopped;
+        mutex_unlock(&s->mu);
+        if (failure_is_set(&db->failure)) {
+            fail(db, &db->failure.first); /* wakes those who came late */
+            if (stopped) {
+                return;
+            }
+            continue;
+        }
+        if (count > 0) {
+            rc = seal_block(db, (size_t)count, &err);
+        }
+        if (rc == BLOCKDB_OK && (sync_is_due(db) || (stopped && s->unsynced_bytes > 0))) {
+            rc = make_durable(db, &err);
+        }
+        if (rc == BLOCKDB_ECANCELED || (stopped && count == 0)) {
+            return;
+        }
+        if (rc < 0) {
+            fail(db, &err);
+        }
+    }
+}
+
+int sealer_start(struct blockdb *db, struct error *err)
+{
+    db->sealer.last_sync_ns = os_monotonic_ns(db->os);
+    return os_thread_start(db->os, "blockdb-seal", sealer_main, db, &db->sealer.thread, err);
+}
+
+void sealer_stop(struct blockdb *db)
+{
+    struct sealer *s = &db->sealer;
+
+    mutex_lock(&s->mu);
+    s->stopped = true;
+    cond_broadcast(&s->advanced);
+    mutex_unlock(&s->mu);
+    seal_queue_stop(&db->seal_queue);
+    if (s->thread != NULL) {
+        os_thread_join(db->os, s->thread);
+        s->thread = NULL;
+    }
+}
+
+static int refuse_short_locked(struct sealer *s, struct error *err) REQUIRES(s->mu)
+{
+    return error_set(err, s->stall.code,
+                     "the ledger has no room for more blocks (%s); writing resumes by itself when "
+                     "there is room",
+                     s->stall.message);
+}
+
+int sealer_wait(struct blockdb *db, uint64_t seq, struct error *err)
+{
+    struct sealer *s = &db->sealer;
+    int rc = BLOCKDB_OK;
+
+    if (sealer_sealed_seq(s) >= seq) {
+        return BLOCKDB_OK;
+    }
+    mutex_lock(&s->mu);
+    if (s->wanted_seq < seq) {
+        s->wanted_seq = seq;
+    }
+    mutex_unlock(&s->mu);
+    seal_queue_poke(&db->seal_queue);
+    mutex_lock(&s->mu);
+    while (rc == BLOCKDB_OK && sealer_sealed_seq(s) < seq) {
+        if (failure_is_set(&db->failure)) {
+            rc = failure_check(&db->failure, err);
+        } else if (s->is_short) {
+            rc = refuse_short_locked(s, err);
+        } else if (s->stopped) {
+            rc = error_set(err, BLOCKDB_ECLOSED, "the database is being closed");
+        } else {
+            cond_wait(&s->advanced, &s->mu);
+        }
+    }
+    mutex_unlock(&s->mu);
+    return rc;
+}
+
+int sealer_make_room(struct blockdb *db, struct error *err)
+{
+    struct sealer *s = &db->sealer;
+    int rc = BLOCKDB_OK;
+
+    do {
+        mutex_lock(&s->mu);
+        if (s->is_short) {
+            rc = refuse_short_locked(s, err);
+        }
+        mutex_unlock(&s->mu);
+        if (rc == BLOCKDB_OK) {
+            rc = failure_check(&db->failure, err);
+        }
+    } while (rc == BLOCKDB_OK &&
+             !seal_queue_wait_room(&db->seal_queue, SEAL_QUEUE_BYTES_MAX, RETRY_NS));
+    return rc;
+}
+
+void sealer_tip(struct blockdb *db, struct tip *out)
+{
+    struct sealer *s = &db->sealer;
+
+    mutex_lock(&s->mu);
+    *out = s->durable;
+    mutex_unlock(&s->mu);
+}

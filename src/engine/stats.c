@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Statistics: positions, sizes and counters of an open database at about one moment.
+ */
+#include "base/mem.h"
+#include "engine/db.h"
+
+#define NS_PER_MS 1000000ULL
+
+static uint64_t position(_Atomic uint64_t *p)
+{
+    return atomic_load_explicit(p, memory_order_acquire);
+}
+
+static void fill_positions(struct blockdb *db, struct blockdb_stats *s)
+{
+    uint64_t opened = atomic_load_explicit(&db->commit.block_opened_ns, memory_order_relaxed);
+
+    s->acked_seq = position(&db->acked_seq);
+    s->durable_seq = position(&db->durable_seq);
+    s->sealed_seq = sealer_sealed_seq(&db->sealer);
+    s->flushed_seq = position(&db->flushed_seq);
+    s->block_count = segments_end_height(db->segments);
+    s->oldest_unsealed_age_ms = opened > 0 ? (os_monotonic_ns(db->os) - opened) / NS_PER_MS : 0;
+}
+
+static void fill_tables(struct blockdb *db, struct blockdb_stats *s)
+{
+    struct read_state *state = db_read_state_ref(db);
+    struct table_counters_values values;
+    size_t i;
+
+    s->table_count = table_set_count(state->tables);
+    s->table_bytes = table_set_bytes(state->tables);
+    s->memtable_count = state->memtable_count;
+    for (i = 0; i < state->memtable_count; i++) {
+        s->memtable_bytes += memtable_bytes(state->memtables[i]);
+    }
+    read_state_unref(state);
+    table_counters_get(db->table_counters, &values);
+    s->filter_checks = values.filter_checks;
+    s->filter_negatives = values.filter_negatives;
+    s->filter_false_positives = values.filter_false_positives;
+}
+
+static void fill_files(struct blockdb *db, struct blockdb_stats *s)
+{
+    struct segments_stats segments;
+    struct wal_stats wal;
+    unsigned level;
+
+    segments_get_stats(db->segments, &segments);
+    s->ledger_bytes = segments.file_bytes;
+    s->ledger_bytes_written = segments.appended_stored_bytes;
+    for (level = 0; level < TILE_LEVELS; level++) {
+        s->tile_bytes += tile_files_count(db->tiles, level) * TILE_HASH_LEN;
+    }
+    wal_get_stats(db->wal, &wal);
+    s->wal_bytes = wal.live_bytes + wal.prepared_bytes;
+    s->wal_old_bytes = wal.old_bytes;
+    s->wal_bytes_written = wal.appended_bytes;
+    s->wal_syncs = wal.syncs;
+}
+
+static void fill_caches(struct blockdb *db, struct blockdb_stats *s)
+{
+    struct cache_stats cache;
+
+    cache_stats_get(db->block_cache, &cache);
+    s->block_cache_bytes = cache.used_bytes;
+    s->block_cache_hits = cache.hits;
+    s->block_cache_misses = cache.misses;
+    cache_stats_get(db->index_cache, &cache);
+    s->index_cache_bytes = cache.used_bytes;
+    s->index_cache_hits = cache.hits;
+    s->index_cache_misses = cache.misses;
+}
+
+static void fill_counters(struct blockdb *db, struct blockdb_stats *s)
+{
+    const struct counters *c = &db->counters;
+
+    s->puts = counter_sum(c, COUNTER_PUTS);
+    s->deletes = counter_sum(c, COUNTER_DELETES);
+    s->batches = counter_sum(c, COUNTER_BATCHES);
+    s->gets = counter_sum(c, COUNTER_GETS);
+    s->gets_found = counter_sum(c, COUNTER_GETS_FOUND);
+    s->scans = counter_sum(c, COUNTER_SCANS);
+    s->commit_groups = counter_sum(c, COUNTER_COMMIT_GROUPS);
+    s->user_bytes_written = counter_sum(c, COUNTER_USER_BYTES);
+    s->table_bytes_written = counter_sum(c, COUNTER_TABLE_BYTES_WRITTEN);
+    s->flushes = counter_sum(c, COUNTER_FLUSHES);
+    s->merges = counter_sum(c, COUNTER_MERGES);
+    s->merge_bytes_read = counter_sum(c, COUNTER_MERGE_BYTES_READ);
+    s->merge_bytes_written = counter_sum(c, COUNTER_MERGE_BYTES_WRITTEN);
+    s->stall_ns = counter_sum(c, COUNTER_STALL_NS);
+    s->slow_down_ns = counter_sum(c, COUNTER_SLOW_DOWN_NS);
+    s->memtable_hits = counter_sum(c, COUNTER_MEMTABLE_HITS);
+    s->table_hits = counter_sum(c, COUNTER_TABLE_HITS);
+    s->ledger_reads = counter_sum(c, COUNTER_LEDGER_READS);
+}
+
+int blockdb_stats_get(struct blockdb *db, struct blockdb_stats *out_stats,
+                      struct blockdb_error *err)
+{
+    struct blockdb_stats stats = {0};
+
+    if (out_stats->size < sizeof(size_t) || out_stats->size > sizeof(stats)) {
+        return error_set(err, BLOCKDB_EINVAL,
+                         "struct blockdb_stats has size %zu, this library knows %zu; set it with "
+                         "BLOCKDB_STATS_INIT",
+                         out_stats->size, sizeof(stats));
+    }
+    stats.size = out_stats->size;
+    fill_positions(db, &stats);
+    fill_tables(db, &stats);
+    fill_files(db, &stats);
+    fill_caches(db, &stats);
+    fill_counters(db, &stats);
+    stats.memory_bytes = stats.memtable_bytes + stats.block_cache_bytes + stats.index_cache_bytes +
+                         seal_queue_bytes(&db->seal_queue);
+    memcpy(out_stats, &stats, out_stats->size);
+    return BLOCKDB_OK;
+}
