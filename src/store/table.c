@@ -119,23 +119,12 @@ static int read_fixed(const struct table *t, uint8_t out[TABLE_HEADER_BYTES], ui
     return BLOCKDB_OK;
 }
 
-static int load_frame(struct table *t, struct error *err)
+int table_read_frame(const struct table *t, struct table_footer *out, struct error *err)
 {
     uint8_t bytes[TABLE_HEADER_BYTES];
-    struct os_stat stat;
-    int rc = file_stat(t->file, &stat, err);
+    int rc;
 
     static_assert(TABLE_HEADER_BYTES == TABLE_FOOTER_BYTES, "read_fixed() reads both");
-    if (rc < 0) {
-        return rc;
-    }
-    if (stat.len_bytes < TABLE_HEADER_BYTES + TABLE_FOOTER_BYTES) {
-        return error_set(err, BLOCKDB_ECORRUPT,
-                         "table '%s' has %" PRIu64
-                         " bytes: it is cut short; restore it from a backup",
-                         t->file->path, stat.len_bytes);
-    }
-    t->file_bytes = stat.len_bytes;
     rc = read_fixed(t, bytes, 0, err);
     if (rc == BLOCKDB_OK) {
         rc = table_header_decode(bytes, t->options.ledger_id, t->file_number, t->file->path, err);
@@ -146,7 +135,25 @@ static int load_frame(struct table *t, struct error *err)
     if (rc < 0) {
         return rc;
     }
-    return table_footer_decode(bytes, t->file_bytes, t->file_seed, t->file->path, &t->footer, err);
+    return table_footer_decode(bytes, t->file_bytes, t->file_seed, t->file->path, out, err);
+}
+
+static int load_frame(struct table *t, struct error *err)
+{
+    struct os_stat stat;
+    int rc = file_stat(t->file, &stat, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    if (stat.len_bytes < TABLE_HEADER_BYTES + TABLE_FOOTER_BYTES) {
+        return error_set(err, BLOCKDB_ECORRUPT,
+                         "table '%s' has %" PRIu64
+                         " bytes: it is cut short; restore it from a backup",
+                         t->file->path, stat.len_bytes);
+    }
+    t->file_bytes = stat.len_bytes;
+    return table_read_frame(t, &t->footer, err);
 }
 
 static int load_properties(struct table *t, struct error *err)

@@ -27,6 +27,10 @@ struct table {
     struct keyed_page top;
 };
 
+/* Reads and checks header and footer. */
+RESULT_MUST_BE_USED int table_read_frame(const struct table *t, struct table_footer *out,
+                                         struct error *err);
+
 /* A piece of the file read ahead, for readers that go through it once. */
 struct table_window {
     uint8_t *data;
