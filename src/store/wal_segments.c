@@ -78,11 +78,12 @@ static int move_aside(struct wal *wal, struct making *m, struct error *err)
     wal_path_name(wal, m->temp_name, &temp);
     rc = os_rename(wal->os, from.text, temp.text, err);
     m->recycled = rc == 0;
-    if (rc == 0 && strcmp(m->old_suffix, WAL_SUFFIX_LIVE) == 0) {
-        /* Before its header changes, the file must have lost its old name for good (WAL-7). */
-        return os_sync_dir(wal->os, wal->dir, err);
+    if (rc == BLOCKDB_ENOTFOUND) {
+        return BLOCKDB_OK;
     }
-    return rc == BLOCKDB_ENOTFOUND ? BLOCKDB_OK : rc;
+    /* The old name must be gone for good before the file changes (WAL-7) and gets its next name:
+     * else a power cut could leave one file under two names. */
+    return rc < 0 ? rc : os_sync_dir(wal->os, wal->dir, err);
 }
 
 static int write_zeros(struct wal *wal, const struct making *m, uint64_t from, struct error *err)

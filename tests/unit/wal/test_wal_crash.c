@@ -21,6 +21,8 @@ struct model {
     struct os_crash *disk;
     struct wal *wal;
     struct wal_options options;
+    uint64_t seed; /* for messages */
+    uint64_t gap;
     uint64_t random;
     uint32_t session;
     uint32_t session_of[SEQS_MAX]; /* which session wrote the frame that begins at this seq */
@@ -76,7 +78,7 @@ static int model_open(struct model *m)
     rc = wal_open(&m->options, &recovery, &m->wal, &err);
     if (rc < 0) {
         if (!os_crash_is_off(m->disk)) {
-            fail_msg("cannot open: %s", err.message);
+            fail_msg("seed %d, gap %d: cannot open: %s", (int)m->seed, (int)m->gap, err.message);
         }
         return rc;
     }
@@ -196,6 +198,8 @@ static bool run(uint64_t seed, uint64_t gap, bool helper)
 
     m->disk = os_crash_new(seed);
     assert_non_null(m->disk);
+    m->seed = seed;
+    m->gap = gap;
     m->random = seed * 0x9e3779b97f4a7c15ULL + 1;
     m->options.dir = "/db/wal";
     m->options.segment_bytes = WAL_SEGMENT_BYTES_MIN;
