@@ -136,6 +136,7 @@ int segment_recover(struct segment *segment, uint64_t trusted_seq,
     segment_walk_init(&walk, segment, SEGMENT_DATA_OFFSET, segment->first_seq,
                       segment->first_height);
     walk.limit = stat.len_bytes;
+    walk.measured = true;
     do {
         rc = take_block(segment, &walk, trusted_seq, recovery, &why);
     } while (rc == BLOCKDB_OK);

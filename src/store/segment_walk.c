@@ -67,6 +67,12 @@ static int fetch(struct segment_walk *walk, uint64_t offset, size_t len, const u
         }
         walk->window_len = 0;
         rc = segment_pread(walk->segment, offset, walk->window, want, err);
+        if (rc == BLOCKDB_ECORRUPT && walk->measured) {
+            return error_set(err, BLOCKDB_EIO,
+                             "segment '%s': bytes at offset %" PRIu64
+                             " could be read only in part; is another program changing the file?",
+                             walk->segment->path, offset);
+        }
         if (rc < 0) {
             return rc;
         }

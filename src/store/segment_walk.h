@@ -16,6 +16,7 @@
 struct segment_walk {
     const struct segment *segment;
     uint64_t limit;      /* no block reaches beyond this offset */
+    bool measured;       /* the limit is the file's length: to end before is an I/O error */
     size_t window_bytes; /* how much is read at once; may be changed at any time */
     /* the next block */
     uint64_t next_offset;

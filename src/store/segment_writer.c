@@ -72,12 +72,14 @@ static int write_direct(struct segment_writer *w, struct slice bytes, struct err
     return BLOCKDB_OK;
 }
 
-/* After a write that failed with rc: makes the file what it was, if only room was missing. */
+/* After a write that failed with rc: makes the file what it was, if only room or memory was
+ * missing. */
 static int undo(struct segment_writer *w, int rc)
 {
     struct error later;
 
-    if (rc == BLOCKDB_ENOSPC && file_truncate(w->file, w->offset, &later) == BLOCKDB_OK) {
+    if ((rc == BLOCKDB_ENOSPC || rc == BLOCKDB_ENOMEM) &&
+        file_truncate(w->file, w->offset, &later) == BLOCKDB_OK) {
         return rc;
     }
     w->undefined = true;

@@ -7,8 +7,9 @@
  * one is kept in memory and written again with what follows; the file is then longer than its data,
  * by zeros.
  *
- * SEGWRITE-1  After a failed append that returned ENOSPC, the file is as it was before; after any
- *             other failure nothing is known, and the caller must stop writing.
+ * SEGWRITE-1  After a failed append the file is as it was before, unless `undefined` is set: then
+ *             nothing is known, and the caller must stop writing. Only ENOSPC and ENOMEM can be
+ *             undone.
  *
  * Threads:   one thread.
  * Ownership: borrows the file.
