@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/mem.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,14 +14,16 @@ void mem_set_fail_hook(mem_fail_fn hook, void *context)
     fail_hook = hook;
 }
 
-static inline bool must_fail(void)
+/* Whether an allocation of that length must fail: no object is larger than PTRDIFF_MAX. */
+static inline bool must_fail(size_t len_bytes)
 {
-    return __builtin_expect(fail_hook != NULL, 0) && fail_hook(fail_context);
+    return __builtin_expect(len_bytes > PTRDIFF_MAX, 0) ||
+           (__builtin_expect(fail_hook != NULL, 0) && fail_hook(fail_context));
 }
 
 void *mem_alloc(size_t len_bytes)
 {
-    if (must_fail()) {
+    if (must_fail(len_bytes)) {
         return NULL;
     }
     return malloc(len_bytes > 0 ? len_bytes : 1);
@@ -28,7 +31,7 @@ void *mem_alloc(size_t len_bytes)
 
 void *mem_calloc(size_t count, size_t item_bytes)
 {
-    if (must_fail()) {
+    if (must_fail(0)) { /* calloc() checks the product itself */
         return NULL;
     }
     return calloc(count > 0 ? count : 1, item_bytes > 0 ? item_bytes : 1);
@@ -36,7 +39,7 @@ void *mem_calloc(size_t count, size_t item_bytes)
 
 void *mem_realloc(void *p, size_t len_bytes)
 {
-    if (must_fail()) {
+    if (must_fail(len_bytes)) {
         return NULL;
     }
     return realloc(p, len_bytes > 0 ? len_bytes : 1);
@@ -46,7 +49,7 @@ void *mem_alloc_aligned(size_t alignment_bytes, size_t len_bytes)
 {
     void *p = NULL;
 
-    if (must_fail()) {
+    if (must_fail(len_bytes)) {
         return NULL;
     }
     if (alignment_bytes < sizeof(void *)) {
