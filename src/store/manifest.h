@@ -36,7 +36,7 @@ struct manifest_open_options {
     struct os *os;
     const char *dir; /* borrowed for the call */
     uint8_t ledger_id[LEDGER_ID_LEN];
-    uint64_t roll_bytes; /* a new manifest is begun above this size; 0: the default, 1 MiB */
+    uint64_t roll_bytes; /* a new manifest is begun above so many bytes of edits; 0: 1 MiB */
     bool read_only;      /* change nothing on disk; appends fail with EREADONLY */
 };
 

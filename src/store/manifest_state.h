@@ -5,7 +5,7 @@
  * MSTATE-1  Table numbers are unique and below next_file_number; so are segment numbers among
  *           segments.
  * MSTATE-2  An edit is applied whole or not at all.
- * MSTATE-3  Tables of one level above 0 do not overlap (LEVEL-3).
+ * MSTATE-3  LEVEL-2 and LEVEL-3 of table_meta.h hold.
  * MSTATE-4  flushed_seq, next_file_number, epoch and the sealed point never go back.
  *
  * Threads:   caller locks.
@@ -49,18 +49,15 @@ struct manifest_wal {
 
 /* What was in force when the database was last opened. */
 struct manifest_options {
-    uint32_t merge_strategy;
-    uint32_t reserved; /* 0 */
+    uint32_t merge_strategy; /* enum merge_strategy */
     uint64_t features;
 };
 
 struct manifest_state {
-    struct table_meta *tables; /* by level; level 0 newest first, others in key order */
+    struct table_meta *tables; /* by level; level 0 newest first, others in key order; keys owned */
     size_t table_count;
-    size_t table_cap;
     struct manifest_segment *segments; /* by number */
     size_t segment_count;
-    size_t segment_cap;
     uint64_t flushed_seq;      /* entries below are in tables */
     uint64_t next_file_number; /* above every file number used so far */
     uint64_t epoch;
@@ -99,10 +96,32 @@ struct manifest_edit {
     uint64_t next_file_number; /* 0: unchanged */
 };
 
+/* An empty state. */
+void manifest_state_init(struct manifest_state *state);
 void manifest_state_deinit(struct manifest_state *state);
 
-/* Applies edit. EINVAL with a reason in err: the edit does not fit the state (MSTATE-1, -3, -4; a
- * table to remove is not there). EINVAL and ENOMEM leave the state unchanged. */
+/* What an edit makes of a state, prepared so that nothing can fail any more. */
+struct manifest_change {
+    struct manifest_state next; /* shares the keys of tables that stay with the state */
+    uint8_t **added_keys;       /* memory of keys that only next has */
+    size_t added_count;
+    uint8_t **removed_keys; /* memory of keys that only the state has */
+    size_t removed_count;
+    bool new_frontier;
+    bool new_dedupe;
+};
+
+/* Prepares edit. EINVAL with a reason in err: it does not fit the state (MSTATE-1, -3, -4; a table
+ * to remove is not there ...). ENOMEM. The state is unchanged, and must stay so until one of: */
+RESULT_MUST_BE_USED int manifest_change_init(struct manifest_change *change,
+                                             const struct manifest_state *state,
+                                             const struct manifest_edit *edit, struct error *err);
+/* makes the change, */
+void manifest_change_apply(struct manifest_change *change, struct manifest_state *state);
+/* or forgets it. */
+void manifest_change_deinit(struct manifest_change *change);
+
+/* Both at once. */
 RESULT_MUST_BE_USED int manifest_state_apply(struct manifest_state *state,
                                              const struct manifest_edit *edit, struct error *err);
 /* The edit that makes state out of an empty one; borrows state. */
