@@ -104,9 +104,13 @@ void wal_queue_deinit(struct wal_queue *q)
 
 /* Failures. */
 
-int wal_fail_for_good(struct wal *wal, int code, const struct error *err)
+int wal_fail_for_good(struct wal *wal, int code, struct error *err)
 {
     ASSERT(code < 0);
+    if (code == BLOCKDB_ENOSPC || code == BLOCKDB_ENOMEM) {
+        code = BLOCKDB_EIO; /* those codes promise that a later try may work */
+        err->code = code;
+    }
     mutex_lock(&wal->mu);
     if (wal->failure_code == 0) {
         wal->failure_code = code;
@@ -116,7 +120,7 @@ int wal_fail_for_good(struct wal *wal, int code, const struct error *err)
     return code;
 }
 
-int wal_fail(struct wal *wal, int code, const struct error *err)
+int wal_fail(struct wal *wal, int code, struct error *err)
 {
     bool is_retryable = code == BLOCKDB_ENOSPC || code == BLOCKDB_ENOMEM;
 

@@ -111,10 +111,11 @@ void wal_queue_deinit(struct wal_queue *q);
 struct wal_segment *wal_segment_new(uint64_t number);
 void wal_segment_free(struct wal_segment *segment);
 
-/* Makes the failure final when none is yet (WAL-8). Returns code. */
-int wal_fail_for_good(struct wal *wal, int code, const struct error *err) EXCLUDES(wal->mu);
+/* Makes the failure final when none is yet (WAL-8). Returns code; EIO for ENOSPC and ENOMEM, which
+ * mean that nothing happened and a later try may work. */
+int wal_fail_for_good(struct wal *wal, int code, struct error *err) EXCLUDES(wal->mu);
 /* The same, but ENOSPC and ENOMEM pass: for failures that left the log as it was. */
-int wal_fail(struct wal *wal, int code, const struct error *err) EXCLUDES(wal->mu);
+int wal_fail(struct wal *wal, int code, struct error *err) EXCLUDES(wal->mu);
 /* The first failure, as an error of its own; 0 while all is well. */
 int wal_check_failed(struct wal *wal, struct error *err) EXCLUDES(wal->mu);
 
