@@ -29,6 +29,7 @@
 
 /* Where the parts of a page are. */
 struct keyed_page {
+    const uint8_t *prefix;
     const uint8_t *heads;
     const uint8_t *links;
     const uint8_t *restarts;
@@ -75,6 +76,11 @@ struct slice keyed_page_key_at(const struct keyed_page *page, uint32_t i);
 struct table_handle keyed_page_handle_at(const struct keyed_page *page, uint32_t i);
 bool keyed_page_handle_good(const struct keyed_page *page, struct slice body);
 
+/* The room of a prefix in a page: its length rounded up to a multiple of 8. */
+static inline size_t keyed_page_prefix_room(size_t prefix_len)
+{
+    return (prefix_len + 7) / 8 * 8;
+}
 /* The head of a key: its 8 bytes behind the prefix, as a number, missing ones zero. */
 uint64_t keyed_page_head(struct slice key, size_t prefix_len);
 /* How many bytes a and b have in common at their beginning. */

@@ -48,6 +48,9 @@ int keyed_page_builder_add(struct keyed_page_builder *b, struct slice key, struc
 
     if (b->entry_count == 0) {
         rc = set_key(&b->first_key, key);
+        b->prefix_len = key.len;
+    } else if (!slice_has_prefix(key, slice_of(b->first_key.data, b->prefix_len))) {
+        b->prefix_len = keyed_page_common_len(buf_slice(&b->first_key), key);
     }
     if (rc == BLOCKDB_OK && restart) {
         rc = buf_append_le32(&b->restarts, (uint32_t)b->entries.len);
@@ -80,8 +83,8 @@ size_t keyed_page_builder_bytes(const struct keyed_page_builder *b)
 {
     size_t restarts = b->restarts.len / KEYED_PAGE_RESTART_BYTES;
 
-    return KEYED_PAGE_HEADER_BYTES + restarts * KEYED_PAGE_HEAD_BYTES + b->restarts.len +
-           b->links.len + b->entries.len;
+    return KEYED_PAGE_HEADER_BYTES + keyed_page_prefix_room(b->prefix_len) +
+           restarts * KEYED_PAGE_HEAD_BYTES + b->restarts.len + b->links.len + b->entries.len;
 }
 
 /* Appends the heads of all restart points. */
@@ -117,14 +120,16 @@ static void put_header(const struct keyed_page_builder *b, size_t prefix_len, ui
 
 int keyed_page_builder_finish(struct keyed_page_builder *b, struct buf *out)
 {
-    size_t prefix_len = keyed_page_common_len(buf_slice(&b->first_key), buf_slice(&b->last_key));
+    size_t prefix_len = b->prefix_len;
     uint8_t header[KEYED_PAGE_HEADER_BYTES];
 
     ASSERT(b->entry_count > 0);
     put_header(b, prefix_len, header);
     if (buf_reserve(out, keyed_page_builder_bytes(b)) < 0 ||
-        buf_append(out, header, sizeof(header)) < 0 || append_heads(b, prefix_len, out) < 0 ||
-        buf_append_slice(out, buf_slice(&b->links)) < 0 ||
+        buf_append(out, header, sizeof(header)) < 0 ||
+        buf_append(out, b->last_key.data, prefix_len) < 0 ||
+        buf_append_zeros(out, keyed_page_prefix_room(prefix_len) - prefix_len) < 0 ||
+        append_heads(b, prefix_len, out) < 0 || buf_append_slice(out, buf_slice(&b->links)) < 0 ||
         buf_append_slice(out, buf_slice(&b->restarts)) < 0 ||
         buf_append_slice(out, buf_slice(&b->entries)) < 0) {
         return BLOCKDB_ENOMEM;

@@ -16,6 +16,7 @@
 struct keyed_page_builder {
     uint32_t interval; /* entries between restart points; 1 for index pages */
     uint32_t entry_count;
+    size_t prefix_len; /* common to all keys of the page so far */
     uint64_t base_seq; /* set by the user for data pages */
     uint64_t base_time;
     struct buf entries;

@@ -7,28 +7,31 @@
 #define PAGE_DATA_ALIGN 64
 #define MALLOC_OVERHEAD 16 /* what an allocator adds to a block, about */
 
-/* Where the bytes begin in the allocation. */
-static const size_t data_at = (sizeof(struct page) + PAGE_DATA_ALIGN - 1) &
-                              ~(size_t)(PAGE_DATA_ALIGN - 1);
+_Static_assert(sizeof(struct page) <= PAGE_DATA_AT && PAGE_DATA_AT % PAGE_DATA_ALIGN == 0,
+               "the bytes follow the head, aligned");
+_Static_assert(offsetof(struct page, queue_prev) <= PAGE_DATA_ALIGN, "lookups touch one line");
 
 struct page *page_new(uint64_t file, uint64_t offset, size_t len)
 {
     struct page *page;
 
     ASSERT(len <= UINT32_MAX);
-    page = mem_alloc_aligned(PAGE_DATA_ALIGN, data_at + len);
+    page = mem_alloc_aligned(PAGE_DATA_ALIGN, PAGE_DATA_AT + len);
     if (page == NULL) {
         return NULL;
     }
-    *page = (struct page){
-        .data = (uint8_t *)page + data_at, .len = (uint32_t)len, .file = file, .offset = offset};
+    *page = (struct page){.data = (uint8_t *)page + PAGE_DATA_AT,
+                          .len = (uint32_t)len,
+                          .file = file,
+                          .offset = offset};
     atomic_init(&page->refs, 1);
     return page;
 }
 
 size_t page_charge(size_t len)
 {
-    return (data_at + len + MALLOC_OVERHEAD + PAGE_DATA_ALIGN - 1) & ~(size_t)(PAGE_DATA_ALIGN - 1);
+    return (PAGE_DATA_AT + len + MALLOC_OVERHEAD + PAGE_DATA_ALIGN - 1) &
+           ~(size_t)(PAGE_DATA_ALIGN - 1);
 }
 
 void page_unref(struct page *page)

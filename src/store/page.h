@@ -23,20 +23,23 @@
 #include <stdint.h>
 
 struct page {
-    uint8_t *data; /* len bytes */
+    uint8_t *data; /* len bytes, PAGE_DATA_AT behind this head */
     uint32_t len;
     atomic_uint refs;
     uint64_t file;   /* with offset: the name in a cache */
     uint64_t offset; /* in the file */
-    /* Owned by the cache (store/cache.c). */
+    /* Owned by the cache (store/cache.c). What a lookup touches is in the first 64 bytes. */
     _Atomic(struct page *) next_in_bucket;
-    struct page *queue_prev;
-    struct page *queue_next;
     atomic_bool visited;
     uint8_t queue;
     uint32_t bucket;
+    struct page *queue_prev;
+    struct page *queue_next;
     struct epoch_link retired;
 };
+
+/* Where the bytes begin, so that they can be fetched before the head is read. */
+#define PAGE_DATA_AT 128
 
 /* A page with room for len bytes, unfilled, one reference; NULL when out of memory. */
 struct page *page_new(uint64_t file, uint64_t offset, size_t len);
