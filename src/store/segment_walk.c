@@ -203,7 +203,7 @@ int segment_walk_page(struct segment_walk *walk, struct segment_page *out, struc
     struct segment_place place = segment_place_at(walk->segment, walk->page_offset);
     struct segment_directory_entry entry;
     struct segment_page_head head;
-    const uint8_t *bytes;
+    const uint8_t *bytes = NULL; /* gcc cannot see that fetch() fails below 0 only */
     int rc;
 
     if (walk->page_i == walk->frame.page_count) {
