@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bin/cli/cli.h"
+
+#include "bin/cli/open.h"
+#include "bin/cli/signals.h"
+#include "config/config.h"
+#include "os/os.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define NS_PER_MS 1000000ULL
+
+enum exit_code exit_code_of(int status, bool checks_damage)
+{
+    switch ((enum blockdb_status)status) {
+    case BLOCKDB_OK:
+        return EXIT_OK;
+    case BLOCKDB_ENOTFOUND:
+        return EXIT_NOT_FOUND;
+    case BLOCKDB_EINVAL:
+        return EXIT_USAGE;
+    case BLOCKDB_ECONFLICT:
+    case BLOCKDB_EEXIST:
+    case BLOCKDB_ESTALE:
+        return EXIT_CONFLICT;
+    case BLOCKDB_ETAMPERED:
+        return EXIT_VERIFICATION;
+    case BLOCKDB_ECORRUPT:
+        return checks_damage ? EXIT_VERIFICATION : EXIT_FAILED;
+    case BLOCKDB_EBUSY:
+    case BLOCKDB_ETIMEDOUT:
+        return EXIT_TIMEOUT;
+    case BLOCKDB_EDENIED:
+    case BLOCKDB_EREADONLY:
+        return EXIT_DENIED;
+    case BLOCKDB_ECANCELED:
+        return EXIT_INTERRUPTED;
+    case BLOCKDB_EIO:
+    case BLOCKDB_ENOSPC:
+    case BLOCKDB_ENOMEM:
+    case BLOCKDB_ELIMIT:
+    case BLOCKDB_EVERSION:
+    case BLOCKDB_EFOREIGN:
+    case BLOCKDB_ECLOSED:
+    case BLOCKDB_EREDACTED:
+    case BLOCKDB_EUNSUPPORTED:
+        break;
+    }
+    return EXIT_FAILED;
+}
+
+bool cli_should_stop(const struct cli *cli)
+{
+    return signals_stop_asked() || out_failed(&cli->out);
+}
+
+int cli_stop_status(const struct cli *cli, struct error *err)
+{
+    (void)cli; /* a failed output is told by out_finish() */
+    if (!signals_stop_asked()) {
+        return BLOCKDB_OK;
+    }
+    return error_set(err, BLOCKDB_ECANCELED, "interrupted");
+}
+
+void cli_progress_init(struct cli *cli, struct progress *progress)
+{
+    bool draws = cli->stderr_terminal && !cli->in_shell;
+
+    progress_init(progress, cli->os, cli->args.command->name, draws);
+}
+
+int cli_at_seq(struct cli *cli, uint64_t *out_seq, struct error *err)
+{
+    const char *at = args_value(&cli->args, "at");
+    const char *as_of = args_value(&cli->args, "as-of");
+    uint64_t time_ms;
+    int rc;
+
+    if (at != NULL && as_of != NULL) {
+        return error_set(err, BLOCKDB_EINVAL, "options --at and --as-of exclude each other");
+    }
+    if (at != NULL) {
+        return args_u64(&cli->args, "at", 0, out_seq, err);
+    }
+    if (as_of == NULL) {
+        *out_seq = BLOCKDB_SEQ_NONE;
+        return BLOCKDB_OK;
+    }
+    rc = time_parse(as_of, &time_ms, err);
+    if (rc < 0) {
+        return error_wrap(err, rc, "option --as-of");
+    }
+    rc = blockdb_seq_at_time(cli->db, time_ms, out_seq, err);
+    if (rc == BLOCKDB_ENOTFOUND) {
+        return error_set(err, rc, "the database had no entries at %s", as_of);
+    }
+    return rc;
+}
+
+/* Sets the form of the output: -o, --json, or what suits the command. */
+static int choose_format(struct cli *cli, struct error *err)
+{
+    const char *text = args_value(&cli->args, "output");
+
+    cli->format = cli->args.command->prints_raw ? OUTPUT_RAW : OUTPUT_TABLE;
+    if (text != NULL && args_has(&cli->args, "json")) {
+        return error_set(err, BLOCKDB_EINVAL, "options --json and --output exclude each other");
+    }
+    if (args_has(&cli->args, "json")) {
+        cli->format = OUTPUT_JSON;
+    }
+    return text != NULL ? output_format_parse(text, &cli->format, err) : BLOCKDB_OK;
+}
+
+/* Prints the failure of the running command, unless it is that nobody reads our output. */
+static void report(struct cli *cli, int status, const struct error *err)
+{
+    const char *area = cli->args.command != NULL ? cli->args.command->name : "";
+
+    if (status < 0 && !out_pipe_broken(&cli->out)) {
+        message_error(&cli->messages, area, err->message);
+    }
+}
+
+/* Closes the database; a failure counts when nothing failed before. */
+static int close_db(struct cli *cli, int status, struct error *err)
+{
+    struct error close_err = {0};
+    int rc;
+
+    if (cli->db == NULL) {
+        return status;
+    }
+    rc = blockdb_close(cli->db, &close_err);
+    cli->db = NULL;
+    if (rc < 0 && status == BLOCKDB_OK) {
+        *err = close_err;
+        return rc;
+    }
+    return status;
+}
+
+/* Opens what the command needs, runs it and writes its output. */
+static int run_command(struct cli *cli, struct error *err)
+{
+    const struct command *command = cli->args.command;
+    int rc = choose_format(cli, err);
+    int finished;
+    struct error out_err = {0};
+
+    if (rc == BLOCKDB_OK && command->open != COMMAND_OPEN_NONE && cli->db == NULL) {
+        rc = cli_open(cli, err);
+    }
+    if (rc == BLOCKDB_OK) {
+        rc = command->run(cli, err);
+    }
+    finished = out_finish(&cli->out, &out_err);
+    if (rc == BLOCKDB_OK && finished < 0) {
+        *err = out_err;
+        return finished;
+    }
+    return rc;
+}
+
+/* A directory with its own lifetime per line would make a shell a way to open many. */
+static int check_shell_options(const struct args *args, struct error *err)
+{
+    static const char *const fixed[] = {"data-dir", "config", "set", "wait", "url"};
+    size_t i;
+
+    for (i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+        if (args_has(args, fixed[i])) {
+            return error_set(err, BLOCKDB_EINVAL,
+                             "option --%s cannot change inside a shell: give it to blockdb-cli",
+                             fixed[i]);
+        }
+    }
+    return BLOCKDB_OK;
+}
+
+/* Handles the options that need no command. True when one was there. */
+static bool run_informative(struct cli *cli, int *out_status, struct error *err)
+{
+    if (args_has(&cli->args, "version")) {
+        out_format(&cli->out, "blockdb-cli %s\n", blockdb_version());
+    } else if (args_has(&cli->args, "help")) {
+        *out_status = cmd_help(cli, err);
+        return true;
+    } else if (args_has(&cli->args, "print-default-config")) {
+        out_note(&cli->out, config_print(cli->config, &cli->out.pending));
+    } else {
+        return false;
+    }
+    *out_status = BLOCKDB_OK;
+    return true;
+}
+
+int cli_run_line(struct cli *cli, int argc, char *const *argv)
+{
+    struct args saved = cli->args;
+    enum output_format saved_format = cli->format;
+    struct error err = {0};
+    enum exit_code code;
+    int rc;
+
+    rc = args_parse(&cli->args, argc, argv, &err);
+    if (rc == BLOCKDB_OK) {
+        rc = check_shell_options(&cli->args, &err);
+    }
+    if (rc == BLOCKDB_OK && !run_informative(cli, &rc, &err) && cli->args.command != NULL) {
+        if (cli->args.command->run == cmd_shell) {
+            rc = error_set(&err, BLOCKDB_EINVAL, "this is a shell already");
+        } else {
+            rc = run_command(cli, &err);
+        }
+    }
+    if (rc == BLOCKDB_OK) {
+        rc = out_finish(&cli->out, &err);
+    }
+    code = exit_code_of(rc, cli->args.command != NULL && cli->args.command->checks_damage);
+    report(cli, rc, &err);
+    cli->args = saved;
+    cli->format = saved_format;
+    return (int)code;
+}
+
+/* A command line without a command: a shell where a person sits, else usage. */
+static int no_command(struct cli *cli, struct error *err)
+{
+    if (isatty(STDIN_FILENO) && cli->stdout_terminal &&
+        config_is_set(cli->config, "database.data_dir")) {
+        cli->args.command = command_find("shell");
+        return BLOCKDB_OK;
+    }
+    return error_set(err, BLOCKDB_EINVAL,
+                     "no command given: blockdb-cli --data-dir DIR COMMAND ...; --help lists the "
+                     "commands");
+}
+
+static int run_all(struct cli *cli, int argc, char *const *argv, char *const *environment,
+                   struct error *err)
+{
+    struct config_logging logging;
+    int rc = args_parse(&cli->args, argc - 1, argv + 1, err);
+
+    if (rc < 0 || run_informative(cli, &rc, err)) {
+        return rc;
+    }
+    rc = cli_configure(cli, environment, err);
+    if (rc < 0) {
+        return rc;
+    }
+    logging = config_logging(cli->config);
+    rc = messages_configure(&cli->messages, &logging, err);
+    if (rc == BLOCKDB_OK && cli->args.command == NULL) {
+        rc = no_command(cli, err);
+    }
+    return rc < 0 ? rc : run_command(cli, err);
+}
+
+static void detect_terminal(struct cli *cli)
+{
+    struct winsize size;
+
+    cli->stdout_terminal = isatty(STDOUT_FILENO) == 1;
+    cli->stderr_terminal = isatty(STDERR_FILENO) == 1;
+    if (cli->stdout_terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) {
+        cli->columns = size.ws_col;
+    }
+}
+
+static bool wants_colour(const struct cli *cli, char *const *environment)
+{
+    for (; *environment != NULL; environment++) {
+        /* https://no-color.org: any value but an empty one. */
+        if (strncmp(*environment, "NO_COLOR=", 9) == 0 && (*environment)[9] != '\0') {
+            return false;
+        }
+    }
+    return cli->stderr_terminal;
+}
+
+int cli_main(int argc, char *const *argv, char *const *environment)
+{
+    struct cli cli = {.os = os_real()};
+    struct error err = {0};
+    bool checks_damage;
+    int rc;
+
+    signals_start();
+    detect_terminal(&cli);
+    out_init(&cli.out, STDOUT_FILENO);
+    messages_init(&cli.messages, cli.os, wants_colour(&cli, environment));
+    cli.config = config_new();
+    rc = cli.config != NULL ? run_all(&cli, argc, argv, environment, &err)
+                            : error_set_no_memory(&err);
+    rc = close_db(&cli, rc, &err);
+    if (rc == BLOCKDB_OK) {
+        rc = out_finish(&cli.out, &err);
+    }
+    checks_damage = cli.args.command != NULL && cli.args.command->checks_damage;
+    report(&cli, rc, &err);
+    messages_deinit(&cli.messages);
+    out_deinit(&cli.out);
+    config_free(cli.config);
+    if (out_pipe_broken(&cli.out)) {
+        signals_die_of_pipe();
+    }
+    return rc == BLOCKDB_OK ? cli.shell_code : (int)exit_code_of(rc, checks_damage);
+}

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bin/cli/command.h"
+
+#include "base/text.h"
+
+#include <string.h>
+
+#define NAMES_MAX 40
+
+const struct option_spec global_options[] = {
+    {.name = "data-dir", .value = "DIR", .help = "open the database in DIR"},
+    {.name = "config",
+     .value = "PATH",
+     .help = "read a configuration file, or the *.toml files of a directory",
+     .repeatable = true},
+    {.name = "set",
+     .value = "KEY=VALUE",
+     .help = "set one key of the configuration, [database] unless KEY is section.key",
+     .repeatable = true},
+    {.name = "wait",
+     .value = "DURATION",
+     .help = "how long to wait for a database that another process has open (30s)"},
+    {.name = "output",
+     .letter = 'o',
+     .value = "table|json|jsonl|raw",
+     .help = "form of the output"},
+    {.name = "json", .help = "the same as -o json"},
+    {.name = "url", .value = "URL", .help = "talk to a server", .hidden = true},
+    {.name = "print-default-config", .help = "print a configuration file with all defaults"},
+    {.name = "help", .letter = 'h', .help = "print help, also of one command"},
+    {.name = "version", .help = "print the version"},
+    {0},
+};
+
+static const struct option_spec no_options[] = {{0}};
+
+static const struct option_spec put_options[] = {
+    {.name = "base64", .help = "VALUE is base64"},
+    {.name = "literal", .help = "take VALUE as it is, even when it is - or begins with @"},
+    {.name = "if-absent", .help = "fail (exit code 4) when KEY has a value"},
+    {.name = "durability",
+     .value = "none|interval|group|always",
+     .help = "when the write counts as done (wal_sync_mode)"},
+    {0},
+};
+
+static const struct command put_command = {
+    .name = "put",
+    .arguments = "KEY VALUE|-|@FILE",
+    .summary = "append a version of a key",
+    .help = "VALUE - reads standard input, @FILE reads a file. Earlier versions stay readable "
+            "(history, get --at). Prints the number of the new entry.",
+    .options = put_options,
+    .arguments_min = 2,
+    .arguments_max = 2,
+    .open = COMMAND_OPEN_CREATE,
+    .run = cmd_put,
+};
+
+static const struct option_spec get_options[] = {
+    {.name = "base64", .help = "print the value as base64"},
+    {.name = "at", .value = "SEQ", .help = "as of entry SEQ, inclusive"},
+    {.name = "as-of",
+     .value = "TIME",
+     .help = "as of a time: RFC 3339, or milliseconds since 1970"},
+    {.name = "verify", .help = "recompute the evidence of the entry's block first"},
+    {0},
+};
+
+static const struct command get_command = {
+    .name = "get",
+    .arguments = "KEY",
+    .summary = "print the value of a key",
+    .help = "Prints the bytes of the value as they are, with a line feed only on a terminal. "
+            "Exit code 3 when the key has no value.",
+    .options = get_options,
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .open = COMMAND_OPEN_READ,
+    .prints_raw = true,
+    .checks_damage = true,
+    .run = cmd_get,
+};
+
+static const struct option_spec delete_options[] = {
+    {.name = "durability",
+     .value = "none|interval|group|always",
+     .help = "when the write counts as done (wal_sync_mode)"},
+    {0},
+};
+
+static const struct command delete_command = {
+    .name = "delete",
+    .arguments = "KEY",
+    .summary = "append a deletion of a key",
+    .help = "The key's history stays. Prints the number of the new entry.",
+    .options = delete_options,
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .open = COMMAND_OPEN_WRITE,
+    .run = cmd_delete,
+};
+
+static const struct option_spec history_options[] = {
+    {.name = "limit", .value = "N", .help = "at most N versions"},
+    {0},
+};
+
+static const struct command history_command = {
+    .name = "history",
+    .arguments = "KEY",
+    .summary = "list the versions of a key, newest first",
+    .help = "Deletions are versions, too. Exit code 3 when the key never existed.",
+    .options = history_options,
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .open = COMMAND_OPEN_READ,
+    .run = cmd_history,
+};
+
+static const struct option_spec scan_options[] = {
+    {.name = "start", .value = "KEY", .help = "first key, inclusive"},
+    {.name = "end", .value = "KEY", .help = "where to end, exclusive"},
+    {.name = "limit", .value = "N", .help = "at most N keys"},
+    {.name = "reverse", .help = "from the last key down"},
+    {.name = "keys-only", .help = "print no values; with -o raw a key a line"},
+    {.name = "at", .value = "SEQ", .help = "as of entry SEQ, inclusive"},
+    {.name = "as-of",
+     .value = "TIME",
+     .help = "as of a time: RFC 3339, or milliseconds since 1970"},
+    {0},
+};
+
+static const struct command scan_command = {
+    .name = "scan",
+    .arguments = "[PREFIX]",
+    .summary = "list keys and values in the order of keys",
+    .help = "",
+    .options = scan_options,
+    .arguments_max = 1,
+    .open = COMMAND_OPEN_READ,
+    .run = cmd_scan,
+};
+
+static const struct command batch_command = {
+    .name = "batch",
+    .arguments = "FILE|-",
+    .summary = "apply puts and deletes together or not at all",
+    .help =
+        "FILE has one JSON object a line: {\"type\":\"put\",\"key\":\"k\",\"value\":\"v\"} or "
+        "{\"type\":\"delete\",\"key\":\"k\"}. With \"encoding\":\"base64\" key and value are "
+        "base64. A put with \"if_absent\":true fails the batch (exit code 4) when the key has a "
+        "value. seq and time, as printed by export, are ignored.",
+    .options = delete_options,
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .open = COMMAND_OPEN_CREATE,
+    .run = cmd_batch,
+};
+
+static const struct option_spec import_options[] = {
+    {.name = "format",
+     .value = "jsonl|csv|lines",
+     .help = "form of FILE; else by its name: .csv, .tsv and .txt (lines), all others jsonl"},
+    {.name = "key-field", .value = "FIELD", .help = "the field or column that holds the key"},
+    {.name = "durability",
+     .value = "none|interval|group|always",
+     .help = "when a write counts as done (wal_sync_mode)"},
+    {0},
+};
+
+static const struct command import_command = {
+    .name = "import",
+    .arguments = "FILE|-",
+    .summary = "put everything in a file, in large batches",
+    .help = "jsonl: what export and batch use; with --key-field any objects, each stored as the "
+            "value of its field FIELD. csv: RFC 4180 with a header; the key is column FIELD or the "
+            "first, the value is the other column, or a JSON object of all other columns. lines: "
+            "key, tab, value. What stands before a bad line is imported when its number is told.",
+    .options = import_options,
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .open = COMMAND_OPEN_CREATE,
+    .run = cmd_import,
+};
+
+static const struct option_spec export_options[] = {
+    {.name = "format", .value = "jsonl|csv", .help = "form of the output (jsonl)"},
+    {.name = "at", .value = "SEQ", .help = "as of entry SEQ, inclusive"},
+    {.name = "as-of",
+     .value = "TIME",
+     .help = "as of a time: RFC 3339, or milliseconds since 1970"},
+    {0},
+};
+
+static const struct command export_command = {
+    .name = "export",
+    .arguments = "[PREFIX]",
+    .summary = "write keys and values in a form that import reads",
+    .help = "",
+    .options = export_options,
+    .arguments_max = 1,
+    .open = COMMAND_OPEN_READ,
+    .run = cmd_export,
+};
+
+static const struct command stats_command = {
+    .name = "stats",
+    .arguments = "",
+    .summary = "print sizes, positions and counters",
+    .help = "",
+    .options = no_options,
+    .open = COMMAND_OPEN_READ,
+    .run = cmd_stats,
+};
+
+static const struct option_spec compact_options[] = {
+    {.name = "no-wait", .help = "only start it"},
+    {0},
+};
+
+static const struct command compact_command = {
+    .name = "compact",
+    .arguments = "",
+    .summary = "merge tables",
+    .help = "Cheap when there is nothing to gain.",
+    .options = compact_options,
+    .open = COMMAND_OPEN_WRITE,
+    .run = cmd_compact,
+};
+
+static const struct command flush_command = {
+    .name = "flush",
+    .arguments = "",
+    .summary = "write the memtable to a table",
+    .help = "",
+    .options = no_options,
+    .open = COMMAND_OPEN_WRITE,
+    .run = cmd_flush,
+};
+
+static const struct option_spec verify_options[] = {
+    {.name = "from", .value = "SEQ", .help = "first entry (0)"},
+    {.name = "to", .value = "SEQ", .help = "last entry, inclusive (the newest)"},
+    {.name = "sample", .value = "PERCENT", .help = "check only so many of the blocks"},
+    {.name = "threads", .value = "N", .help = "threads to use (one a processor)"},
+    {0},
+};
+
+static const struct command verify_command = {
+    .name = "verify",
+    .arguments = "",
+    .summary = "recompute all evidence from the stored bytes",
+    .help = "Values against their commitments, leaves, block roots, the chain of headers, the "
+            "tree, and the tables against the ledger. Exit code 5 when something does not match; "
+            "the message names file and place.",
+    .options = verify_options,
+    .open = COMMAND_OPEN_READ,
+    .checks_damage = true,
+    .run = cmd_verify,
+};
+
+static const struct option_spec blocks_options[] = {
+    {.name = "from", .value = "HEIGHT", .help = "first block (the newest ones)"},
+    {.name = "limit", .value = "N", .help = "at most N blocks (20)"},
+    {0},
+};
+
+static const struct command blocks_command = {
+    .name = "blocks",
+    .arguments = "",
+    .summary = "list sealed blocks",
+    .help = "",
+    .options = blocks_options,
+    .open = COMMAND_OPEN_READ,
+    .run = cmd_blocks,
+};
+
+static const struct command block_command = {
+    .name = "block",
+    .arguments = "HEIGHT",
+    .summary = "print the header of a block",
+    .help = "",
+    .options = no_options,
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .open = COMMAND_OPEN_READ,
+    .run = cmd_block,
+};
+
+static const struct command backup_command = {
+    .name = "backup",
+    .arguments = "DIR",
+    .summary = "copy the database into a new directory",
+    .help = "DIR must not exist or be empty. The copy opens by itself, and restore takes it.",
+    .options = no_options,
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .open = COMMAND_OPEN_WRITE,
+    .run = cmd_backup,
+};
+
+static const struct option_spec restore_options[] = {
+    {.name = "to", .value = "NEWDIR", .help = "the directory to make; must not exist or be empty"},
+    {0},
+};
+
+static const struct command restore_command = {
+    .name = "restore",
+    .arguments = "DIR",
+    .summary = "make a database from a backup",
+    .help = "Checks the backup, and records in the new database that it continues from one. "
+            "Needs no --data-dir.",
+    .options = restore_options,
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .open = COMMAND_OPEN_NONE,
+    .checks_damage = true,
+    .run = cmd_restore,
+};
+
+static const struct command inspect_command = {
+    .name = "inspect",
+    .arguments = "wal|sst|manifest|segment FILE",
+    .summary = "print what a file of the database holds",
+    .help = "For people who look into a damaged database. Opens no database and changes nothing.",
+    .options = no_options,
+    .arguments_min = 2,
+    .arguments_max = 2,
+    .open = COMMAND_OPEN_NONE,
+    .run = cmd_inspect,
+};
+
+static const struct command shell_command = {
+    .name = "shell",
+    .arguments = "",
+    .summary = "read commands from the terminal or standard input",
+    .help = "The default on a terminal. \\timing shows how long each command takes, \\q ends.",
+    .options = no_options,
+    .open = COMMAND_OPEN_CREATE,
+    .run = cmd_shell,
+};
+
+static const struct command help_command = {
+    .name = "help",
+    .arguments = "[COMMAND]",
+    .summary = "print help",
+    .help = "",
+    .options = no_options,
+    .arguments_max = 1,
+    .open = COMMAND_OPEN_NONE,
+    .run = cmd_help,
+};
+
+static const struct command generate_command = {
+    .name = "generate",
+    .arguments = "bash|zsh|fish|man|reference|config-reference",
+    .summary = "print completions, the man page and the reference",
+    .help = "",
+    .options = no_options,
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .open = COMMAND_OPEN_NONE,
+    .hidden = true,
+    .run = cmd_generate,
+};
+
+const struct command *const command_table[] = {
+    &put_command,     &get_command,      &delete_command,
+    &history_command, &scan_command,     &batch_command,
+    &import_command,  &export_command,   &stats_command,
+    &compact_command, &flush_command,    &verify_command,
+    &blocks_command,  &block_command,    &backup_command,
+    &restore_command, &inspect_command,  &shell_command,
+    &help_command,    &generate_command, NULL,
+};
+
+/* Commands that scripts written for BlockDB may use and this build does not have. */
+static const char *const server_commands[] = {
+    "checkpoint", "prove", "verify-proof", "keygen", "redact", "watch",  "txn",
+    "cluster",    "user",  "token",        "role",   "tune",   "doctor",
+};
+
+const struct command *command_find(const char *name)
+{
+    size_t i;
+
+    for (i = 0; command_table[i] != NULL; i++) {
+        if (strcmp(command_table[i]->name, name) == 0) {
+            return command_table[i];
+        }
+    }
+    return NULL;
+}
+
+int command_unknown(const char *name, struct error *err)
+{
+    const char *names[NAMES_MAX];
+    const char *nearest;
+    size_t count = 0;
+    size_t i;
+
+    for (i = 0; i < sizeof(server_commands) / sizeof(server_commands[0]); i++) {
+        if (strcmp(server_commands[i], name) == 0) {
+            return error_set(err, BLOCKDB_EINVAL, "this build has no command '%s' yet", name);
+        }
+    }
+    for (i = 0; command_table[i] != NULL && count < NAMES_MAX; i++) {
+        if (!command_table[i]->hidden) {
+            names[count++] = command_table[i]->name;
+        }
+    }
+    nearest = text_nearest(name, names, count);
+    if (nearest != NULL) {
+        return error_set(err, BLOCKDB_EINVAL, "unknown command '%.64s': did you mean '%s'?", name,
+                         nearest);
+    }
+    return error_set(err, BLOCKDB_EINVAL,
+                     "unknown command '%.64s': blockdb-cli --help lists the commands", name);
+}
+
+const struct option_spec *option_find(const struct option_spec *options, const char *name,
+                                      size_t len)
+{
+    for (; options->name != NULL; options++) {
+        if (strlen(options->name) == len && memcmp(options->name, name, len) == 0) {
+            return options;
+        }
+    }
+    return NULL;
+}
+
+const struct option_spec *option_find_letter(const struct option_spec *options, char letter)
+{
+    for (; options->name != NULL; options++) {
+        if (options->letter == letter) {
+            return options;
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bin/cli/signals.h"
+
+#include <signal.h>
+#include <stddef.h>
+
+/* A handler has no argument to carry state: this is the one variable that it may touch. */
+static volatile sig_atomic_t stop_asked;
+
+static void on_stop(int signal_number)
+{
+    (void)signal_number;
+    stop_asked = 1;
+}
+
+static void handle(int signal_number, void (*handler)(int), int flags)
+{
+    struct sigaction action = {.sa_handler = handler, .sa_flags = flags};
+
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(signal_number, &action, NULL); /* fails for wrong numbers only */
+}
+
+void signals_start(void)
+{
+    /* Without SA_RESTART a blocked read of standard input ends, too. */
+    handle(SIGINT, on_stop, (int)SA_RESETHAND);
+    handle(SIGTERM, on_stop, (int)SA_RESETHAND);
+    handle(SIGPIPE, SIG_IGN, 0);
+}
+
+bool signals_stop_asked(void)
+{
+    return stop_asked != 0;
+}
+
+void signals_reset(void)
+{
+    stop_asked = 0;
+    signals_start();
+}
+
+void signals_die_of_pipe(void)
+{
+    handle(SIGPIPE, SIG_DFL, 0);
+    (void)raise(SIGPIPE);
+}
