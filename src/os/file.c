@@ -165,6 +165,9 @@ int os_make_dirs(struct os *os, const char *path, struct error *err)
     if (part == NULL) {
         return error_set_no_memory(err);
     }
+    if (len == 0) {
+        return error_set(err, BLOCKDB_EINVAL, "the name of a directory is empty");
+    }
     while (len > 1 && path[len - 1] == '/') {
         len--;
     }
