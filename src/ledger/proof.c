@@ -196,10 +196,12 @@ static void climb_up(struct climb *climb)
     climb->last >>= 1;
 }
 
-/* Goes past heights at which the node, being the last one, has no sibling. */
+/* Goes past heights at which the node, being the last one, has no sibling. It is not node 0: it is
+ * a right child, or the last of several. */
 static void climb_skip(struct climb *climb)
 {
-    while (!(climb->node & 1) && climb->node != 0) {
+    DASSERT(climb->node != 0);
+    while (!(climb->node & 1)) {
         climb_up(climb);
     }
 }

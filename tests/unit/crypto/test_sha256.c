@@ -3,14 +3,12 @@
  * SHA-256: each implementation against the standard's vectors and against OpenSSL.
  */
 #include "base/bytes.h"
+#include "common/test_env.h"
 #include "crypto/sha256_impl.h"
 
 #include <openssl/evp.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -244,8 +242,7 @@ int main(void)
         cmocka_unit_test(implementation_has_a_name),
     };
 
-    random_state = (uint64_t)time(NULL);
-    printf("seed %llu, %s\n", (unsigned long long)random_state, sha256_implementation());
+    random_state = test_seed();
     for (size_t i = 0; i < BYTES; i++) {
         bytes[i] = (uint8_t)random_below(256);
     }

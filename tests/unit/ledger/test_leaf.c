@@ -122,6 +122,22 @@ static void hashes_together(void **state)
     }
 }
 
+static void no_commitments_where_none_is_needed(void **state)
+{
+    struct record records[RECORDS_MAX];
+    struct hash out[RECORDS_MAX];
+    struct hash want;
+
+    for (size_t i = 0; i < RECORDS_MAX; i++) {
+        records[i] = *sample(i % 2 ? "delete" : "epoch");
+    }
+    leaf_hash_many(records, NULL, RECORDS_MAX, out);
+    for (size_t i = 0; i < RECORDS_MAX; i++) {
+        want = golden_hash(i % 2 ? "leaf.delete.hash" : "leaf.epoch.hash");
+        assert_memory_equal(&out[i], &want, sizeof want);
+    }
+}
+
 static void hashes_of_every_length(void **state)
 {
     for (size_t len = 1; len < 600; len++) {
@@ -283,6 +299,7 @@ int main(void)
         cmocka_unit_test(hashes_one_by_one),
         cmocka_unit_test(redaction_changes_no_leaf),
         cmocka_unit_test(hashes_together),
+        cmocka_unit_test(no_commitments_where_none_is_needed),
         cmocka_unit_test(hashes_of_every_length),
         cmocka_unit_test(every_changed_byte_is_refused_or_canonical),
         cmocka_unit_test(every_other_length_is_refused),

@@ -2,6 +2,7 @@
 /*
  * Merkle hashes and frontiers: published roots, and FRO-2 (grouping does not matter).
  */
+#include "common/test_env.h"
 #include "golden.h"
 #include "ledger/frontier.h"
 #include "ledger/merkle.h"
@@ -12,7 +13,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -340,9 +340,7 @@ int main(void)
         cmocka_unit_test(appends_in_any_groups),
         cmocka_unit_test(tile_roots_are_the_level_above),
     };
-    unsigned seed = (unsigned)time(NULL);
 
-    printf("seed %u\n", seed);
-    srand(seed);
+    srand((unsigned)test_seed());
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

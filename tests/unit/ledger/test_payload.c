@@ -226,6 +226,10 @@ static void texts_have_limits(void **state)
     put_be16(bytes + 46, REDACTION_TEXT_MAX + 1);
     assert_int_equal(decode_redaction(bytes, 48 + REDACTION_TEXT_MAX + 1), BLOCKDB_ECORRUPT);
 
+    e.note.len = 0;
+    epoch_entry_encode(&e, bytes);
+    assert_int_equal(decode_epoch(bytes, epoch_entry_len(&e)), BLOCKDB_OK);
+    e.note = longest;
     epoch_entry_encode(&e, bytes);
     assert_int_equal(epoch_entry_len(&e), EPOCH_ENTRY_LEN_MAX);
     assert_int_equal(decode_epoch(bytes, EPOCH_ENTRY_LEN_MAX), BLOCKDB_OK);
@@ -257,6 +261,9 @@ static void config_limits(void **state)
     assert_int_equal(append_item(10, SYSTEM_PAYLOAD_MAX - 18, &out), BLOCKDB_OK);
     assert_int_equal(out.len, SYSTEM_PAYLOAD_MAX);
     assert_int_equal(decode_config(out.data, out.len), BLOCKDB_OK);
+    put_be16(out.data + 4 + 2 + 10, SYSTEM_PAYLOAD_MAX - 17); /* a value longer by one */
+    assert_int_equal(buf_append_u8(&out, 0), BLOCKDB_OK);
+    assert_int_equal(decode_config(out.data, out.len), BLOCKDB_ECORRUPT);
     buf_reset(&out);
     assert_int_equal(append_item(CONFIG_NAME_MAX, 0, &out), BLOCKDB_OK);
     assert_int_equal(decode_config(out.data, out.len), BLOCKDB_OK);
