@@ -63,7 +63,7 @@ struct memtable *memtable_new(const struct memtable_options *options);
 struct memtable *memtable_ref(struct memtable *mt);
 /* NULL does nothing. */
 void memtable_unref(struct memtable *mt);
-/* For epoch_retire() and AUTO(). */
+/* As an epoch_free_fn, and for AUTO(). */
 void memtable_unref_fn(void *mt);
 void memtable_unref_ptr(struct memtable **mt);
 

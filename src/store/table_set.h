@@ -3,8 +3,8 @@
  * Table set: the open tables of a database at one moment, stacked in levels.
  *
  * A set never changes; a flush or merge makes a new one that shares the tables. Readers inside an
- * epoch use the set that an atomic pointer gives them, without counting references; who replaces it
- * retires the old one with epoch_retire(..., table_set_unref_fn).
+ * epoch use the set that an atomic pointer leads to, without counting references; who replaces it
+ * gives its reference back through the epoch.
  *
  * TSET-1  Level 0 is ordered by age, newest first; higher levels by key, without overlap
  * (table_meta.h).
@@ -42,7 +42,7 @@ struct table_set *table_set_new(void);
 struct table_set *table_set_ref(struct table_set *set);
 /* NULL does nothing. */
 void table_set_unref(struct table_set *set);
-/* For AUTO() and epoch_retire(). */
+/* For AUTO(), and as an epoch_free_fn. */
 void table_set_unref_ptr(struct table_set **set);
 void table_set_unref_fn(void *set);
 
