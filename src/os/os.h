@@ -136,14 +136,16 @@ RESULT_MUST_BE_USED int os_free_space(struct os *os, const char *path, uint64_t 
                                       struct error *err);
 /* Takes the exclusive advisory lock of a lock file, creating it, and writes this process's id into
  * it. EBUSY at once when another process (or another lock in this one) holds it; the message names
- * the holder's pid. Closing the file releases the lock; the file stays. */
+ * the holder's pid. Closing the file releases the lock; the file stays. A forked child shares it
+ * until it executes another program or ends. */
 RESULT_MUST_BE_USED int os_lock(struct os *os, const char *path, struct os_file **out,
                                 struct error *err);
 /* Wall clock in milliseconds since 1970; may jump. */
 uint64_t os_now_ms(struct os *os);
 /* Monotonic clock in nanoseconds since an unknown start. */
 uint64_t os_monotonic_ns(struct os *os);
-/* Cryptographically strong random bytes. */
+/* Cryptographically strong random bytes. Small draws come from a pool of the thread, which fork()
+ * empties in the child. */
 RESULT_MUST_BE_USED int os_random(struct os *os, void *out, size_t len, struct error *err);
 /* Starts a thread named `name` (at most 15 bytes are kept); every thread must be joined. */
 RESULT_MUST_BE_USED int os_thread_start(struct os *os, const char *name, os_thread_fn fn, void *arg,
@@ -164,7 +166,8 @@ RESULT_MUST_BE_USED int file_pwrite(struct os_file *f, const void *data, size_t 
                                     uint64_t offset, struct error *err);
 /* Makes the written bytes and the length durable (fdatasync). OS-3. */
 RESULT_MUST_BE_USED int file_sync(struct os_file *f, struct error *err);
-/* Reserves blocks without changing the length of the file. */
+/* Reserves blocks without changing the length of the file; does nothing where the file system
+ * cannot. ENOSPC when there are too few. */
 RESULT_MUST_BE_USED int file_preallocate(struct os_file *f, uint64_t offset, uint64_t len,
                                          struct error *err);
 RESULT_MUST_BE_USED int file_truncate(struct os_file *f, uint64_t len, struct error *err);
@@ -188,9 +191,12 @@ RESULT_MUST_BE_USED int os_read_file(struct os *os, const char *path, size_t max
  * renames, syncs the directory. */
 RESULT_MUST_BE_USED int os_replace_file(struct os *os, const char *path, struct slice content,
                                         struct error *err);
-/* Creates a directory and its missing parents, syncing each parent; fine when it exists. */
+/* Creates a directory and its missing parents, syncing each parent; fine when it exists (then its
+ * name is synced again, for an earlier attempt may have ended before that). EEXIST when a part of
+ * the path is a file. */
 RESULT_MUST_BE_USED int os_make_dirs(struct os *os, const char *path, struct error *err);
-/* Copies a file (link across file systems); syncs the copy, not its directory. */
+/* Copies a file (link across file systems); syncs the copy, not its directory. EEXIST when `to` is
+ * there; a copy that fails is removed. */
 RESULT_MUST_BE_USED int os_copy_file(struct os *os, const char *from, const char *to,
                                      struct error *err);
 /* Joins two path parts with one slash; returned text is freed by the caller, NULL when no memory.
