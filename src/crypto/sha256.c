@@ -9,7 +9,6 @@
 #include <stdatomic.h>
 
 #define PADDING_MIN 9 /* the end mark and the length */
-#define HEAD_MAX 128
 #define STAGED_LEN 256
 
 static_assert(sizeof(struct hash) == SHA256_LEN, "hashes in an array are joined bytes");
@@ -148,7 +147,7 @@ static void lane_start(struct lane *lane, const struct sha256_job *job)
 {
     size_t head_len = job->head_len;
 
-    ASSERT(head_len <= HEAD_MAX);
+    ASSERT(head_len <= SHA256_HEAD_MAX);
     lane->out = job->out;
     lane->body = job->body;
     lane->body_len = job->body_len;

@@ -17,6 +17,7 @@
 
 #define SHA256_LEN 32
 #define SHA256_BLOCK_LEN 64
+#define SHA256_HEAD_MAX 128
 
 /* A hash as a value: assignable, and an array of them is the joined bytes. */
 struct hash {
@@ -39,7 +40,8 @@ void sha256_final(struct sha256 *s, struct hash *out);
 /* The hash of len bytes at data. */
 void sha256_once(const void *data, size_t len, struct hash *out);
 
-/* One message of sha256_many(): head followed by body; either may be empty. */
+/* One message of sha256_many(): head, at most SHA256_HEAD_MAX bytes, followed by body; either may
+ * be empty, and then NULL. */
 struct sha256_job {
     const void *head;
     size_t head_len;
