@@ -158,6 +158,21 @@ void wal_frame_seal(uint8_t *frame, const struct wal_frame_header *header, uint6
     put_le32(frame, checksum32(frame + 4, WAL_FRAME_HEADER_BYTES - 4, seed));
 }
 
+/* Start and close frames hold no entries and have a fixed length. */
+static bool fits_kind(const struct wal_frame_header *header)
+{
+    switch (header->kind) {
+    case WAL_FRAME_START:
+        return header->first_seq == header->end_seq &&
+               header->payload_len == WAL_START_PAYLOAD_BYTES;
+    case WAL_FRAME_DATA:
+        return header->first_seq <= header->end_seq && header->payload_len <= WAL_PAYLOAD_BYTES_MAX;
+    case WAL_FRAME_CLOSE:
+        return header->first_seq == header->end_seq && header->payload_len == 0;
+    }
+    return false;
+}
+
 bool wal_frame_decode(struct slice bytes, uint64_t seed, struct wal_frame_header *out)
 {
     struct wal_frame_header header = {0};
@@ -167,8 +182,7 @@ bool wal_frame_decode(struct slice bytes, uint64_t seed, struct wal_frame_header
 
     header.payload_len = reader_le32(&r);
     /* Cheap conditions first: a search for frames asks at every eighth byte of a file. */
-    if (kind < WAL_FRAME_START || kind > WAL_FRAME_CLOSE || reader_le32(&r) != 0 ||
-        header.payload_len > WAL_PAYLOAD_BYTES_MAX) {
+    if (kind < WAL_FRAME_START || kind > WAL_FRAME_CLOSE || reader_le32(&r) != 0) {
         return false;
     }
     header.kind = (enum wal_frame_kind)kind;
@@ -176,7 +190,7 @@ bool wal_frame_decode(struct slice bytes, uint64_t seed, struct wal_frame_header
     header.end_seq = reader_le64(&r);
     header.synced_position = reader_le64(&r);
     header.body_checksum = reader_le64(&r);
-    if (!reader_ok(&r) || header.first_seq > header.end_seq ||
+    if (!reader_ok(&r) || !fits_kind(&header) ||
         sum != checksum32(bytes.data + 4, WAL_FRAME_HEADER_BYTES - 4, seed)) {
         return false;
     }
@@ -208,7 +222,7 @@ bool wal_start_decode(struct slice payload, struct wal_start *out)
     start.position = reader_le64(&r);
     start.previous_number = reader_le64(&r);
     start.previous_end_seq = reader_le64(&r);
-    if (!reader_done(&r)) {
+    if (!reader_done(&r) || start.position > WAL_POSITION_MAX) {
         return false;
     }
     *out = start;

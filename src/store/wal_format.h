@@ -23,7 +23,8 @@
 #define WAL_START_PAYLOAD_BYTES 24
 #define WAL_START_FRAME_BYTES (WAL_FRAME_HEADER_BYTES + WAL_START_PAYLOAD_BYTES)
 #define WAL_CLOSE_FRAME_BYTES WAL_FRAME_HEADER_BYTES
-#define WAL_NAME_BYTES_MAX 40 /* of a file in the directory, with its final zero */
+#define WAL_POSITION_MAX ((uint64_t)1 << 62) /* of a start frame: sums do not overflow */
+#define WAL_NAME_BYTES_MAX 40                /* of a file in the directory, with its final zero */
 
 #define WAL_SUFFIX_LIVE ".wal"
 #define WAL_SUFFIX_OLD ".wal.old"

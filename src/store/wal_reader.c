@@ -245,7 +245,6 @@ int wal_reader_start(struct wal_reader *r, bool *out_is_used, struct wal_start *
         return rc;
     }
     *out_is_used = found.place == WAL_PLACE_FRAME && found.header.kind == WAL_FRAME_START &&
-                   found.header.first_seq == found.header.end_seq &&
                    wal_start_decode(found.payload, out);
     *out_first_seq = found.header.first_seq;
     return BLOCKDB_OK;

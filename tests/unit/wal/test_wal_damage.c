@@ -364,7 +364,8 @@ static void test_wrong_order(void **state)
         test_write_file(f.os, "/wal/000001.wal", buf_slice(&bytes));
         assert_int_equal(open_and_close(&f, &seen), BLOCKDB_ECORRUPT);
         frame.kind = WAL_FRAME_START;
-        frame.first_seq = 1;
+        frame.first_seq = frame.end_seq = 1;
+        frame.payload_len = WAL_START_PAYLOAD_BYTES;
         wal_frame_seal(bytes.data + at, &frame, seed + at);
         test_write_file(f.os, "/wal/000001.wal", buf_slice(&bytes));
         assert_int_equal(open_and_close(&f, &seen), BLOCKDB_ECORRUPT);
