@@ -29,7 +29,7 @@ static bool stand_on(struct memtable_cursor *c, const struct memtable_node *node
         .time_ms = entry->time_ms,
         .value_len = entry->value_len,
         .kind = entry->kind,
-        .value_inline = true,
+        .value_inline = entry->kind == BLOCKDB_KIND_PUT,
         .value = slice_of(entry->value, entry->value_len),
         .older = memtable_entry_older(entry),
     };

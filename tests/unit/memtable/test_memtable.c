@@ -137,7 +137,7 @@ static void check_item(const struct model *model, size_t first, size_t last, uin
     assert_int_equal(item->seq, model->entries[i].seq);
     assert_int_equal(item->time_ms, 1000 + item->seq);
     assert_int_equal(item->kind, BLOCKDB_KIND_PUT);
-    assert_true(item->value_inline);
+    assert_int_equal(item->value_inline, item->kind == BLOCKDB_KIND_PUT);
     assert_true(slice_equal(item->value, item->key));
     assert_int_equal(item->older.count, last - i - 1);
     assert_int_equal(version_cursor_init(&versions, &item->older, VERSIONS_ALL, NULL), BLOCKDB_OK);
