@@ -238,10 +238,12 @@ void segment_page_entry_encode(const struct segment_page_entry *entry, uint8_t *
 
 struct segment_page_entry segment_page_entry_decode(const uint8_t *in)
 {
+    uint64_t extent = (uint64_t)get_le32(in + 8) * SEGMENT_ALIGN;
+
     return (struct segment_page_entry){
         .seq_delta = get_le32(in),
         .offset = (uint64_t)get_le32(in + 4) * SEGMENT_ALIGN,
-        .extent = get_le32(in + 8) * SEGMENT_ALIGN,
+        .extent = extent <= UINT32_MAX ? (uint32_t)extent : 0,
     };
 }
 

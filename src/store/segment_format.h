@@ -149,6 +149,7 @@ struct segment_block_entry {
 };
 
 void segment_page_entry_encode(const struct segment_page_entry *entry, uint8_t *out);
+/* An extent that cannot be is 0. */
 struct segment_page_entry segment_page_entry_decode(const uint8_t *in);
 void segment_block_entry_encode(const struct segment_block_entry *entry, uint8_t *out);
 struct segment_block_entry segment_block_entry_decode(const uint8_t *in);

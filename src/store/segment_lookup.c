@@ -7,6 +7,8 @@
 #include "store/page.h"
 #include "store/segment_file.h"
 
+#include <inttypes.h>
+
 /* One of the two indexes of a segment, as a reader found it; valid inside the epoch. */
 struct index_view {
     const struct segment *segment;
@@ -83,6 +85,15 @@ static int load_partition(const struct index_view *view, uint64_t chunk, uint64_
     return BLOCKDB_OK;
 }
 
+/* Where a partition is in the file of a finished segment. */
+static uint64_t chunk_offset(const struct index_view *view, uint64_t chunk)
+{
+    uint64_t offset = view->of_pages ? segment_page_index_offset(&view->top->footer)
+                                     : segment_block_index_offset(&view->top->footer);
+
+    return offset + chunk * SEGMENT_UNIT;
+}
+
 /* The bytes of one chunk, valid inside the epoch. */
 static int get_chunk(const struct index_view *view, uint64_t chunk, const uint8_t **out,
                      struct error *err)
@@ -95,9 +106,7 @@ static int get_chunk(const struct index_view *view, uint64_t chunk, const uint8_
         *out = segment_index_chunk(view->index, chunk);
         return BLOCKDB_OK;
     }
-    offset = view->of_pages ? segment_page_index_offset(&view->top->footer)
-                            : segment_block_index_offset(&view->top->footer);
-    offset += chunk * SEGMENT_UNIT;
+    offset = chunk_offset(view, chunk);
     if (cache != NULL) {
         page = cache_lookup(cache, view->segment->cache_file, offset);
     }
@@ -142,6 +151,19 @@ static uint64_t key_of_chunk(const struct index_view *view, uint64_t chunk, enum
     return kind == KEY_SEQ ? get_le32(top + 8) : get_le64(top);
 }
 
+/* ECORRUPT: what the index says of entry i cannot be. Its checksum was right, so it was written so.
+ */
+static int bad_entry(const struct index_view *view, uint64_t i, struct error *err)
+{
+    return error_set(err, BLOCKDB_ECORRUPT,
+                     "segment '%s': at offset %" PRIu64 ": entry %" PRIu64
+                     " of the %s index is impossible; restore the file from a backup or another "
+                     "node",
+                     view->segment->path,
+                     view->top != NULL ? chunk_offset(view, i / view->per_chunk) : 0, i,
+                     view->of_pages ? "page" : "block");
+}
+
 /* The last entry whose key is not above `key`: its index and its bytes, valid inside the epoch.
  * ENOTFOUND without message when even the first is above. */
 static int find_entry(const struct index_view *view, uint64_t key, enum key_kind kind,
@@ -182,9 +204,22 @@ static int find_entry(const struct index_view *view, uint64_t key, enum key_kind
             high = middle;
         }
     }
+    bytes += low * view->entry_len;
+    if (key_of_entry(view, bytes, kind) > key) {
+        return bad_entry(view, chunk * view->per_chunk + low, err);
+    }
     *out_i = chunk * view->per_chunk + low;
-    *out_entry = bytes + low * view->entry_len;
+    *out_entry = bytes;
     return BLOCKDB_OK;
+}
+
+/* Like find_entry(), for a seq of the segment: that must be found. */
+static int find_seq(const struct index_view *view, uint64_t seq, uint64_t *out_i,
+                    const uint8_t **out_entry, struct error *err)
+{
+    int rc = find_entry(view, seq - view->segment->first_seq, KEY_SEQ, out_i, out_entry, err);
+
+    return rc == BLOCKDB_ENOTFOUND ? bad_entry(view, 0, err) : rc;
 }
 
 int segment_find_page(const struct segment *segment, uint64_t seq, struct segment_page_entry *out,
@@ -193,12 +228,21 @@ int segment_find_page(const struct segment *segment, uint64_t seq, struct segmen
     struct index_view view = view_of(segment, true);
     const uint8_t *entry;
     uint64_t i;
-    int rc = find_entry(&view, seq - segment->first_seq, KEY_SEQ, &i, &entry, err);
+    struct segment_page_entry found;
+    uint64_t data_end;
+    int rc = find_seq(&view, seq, &i, &entry, err);
 
-    if (rc == BLOCKDB_OK) {
-        *out = segment_page_entry_decode(entry);
+    if (rc < 0) {
+        return rc;
     }
-    return rc;
+    found = segment_page_entry_decode(entry);
+    data_end = atomic_load_explicit(&segment->data_end, memory_order_acquire);
+    if (found.extent < SEGMENT_EXTENT_MIN || found.offset < SEGMENT_DATA_OFFSET ||
+        found.offset > data_end || found.extent > data_end - found.offset) {
+        return bad_entry(&view, i, err);
+    }
+    *out = found;
+    return BLOCKDB_OK;
 }
 
 int segment_find_block_of_seq(const struct segment *segment, uint64_t seq, uint64_t *out_i,
@@ -207,7 +251,7 @@ int segment_find_block_of_seq(const struct segment *segment, uint64_t seq, uint6
     struct index_view view = view_of(segment, false);
     const uint8_t *entry;
 
-    return find_entry(&view, seq - segment->first_seq, KEY_SEQ, out_i, &entry, err);
+    return find_seq(&view, seq, out_i, &entry, err);
 }
 
 int segment_find_block_of_time(const struct segment *segment, uint64_t time_ms, uint64_t *out_i,
@@ -271,6 +315,10 @@ int segment_block_at(const struct segment *segment, uint64_t i, struct segment_b
     }
     if (rc < 0) {
         return rc;
+    }
+    if (end_delta <= entry.seq_delta || end_offset <= entry.offset ||
+        entry.offset < SEGMENT_DATA_OFFSET || end_offset > segment_end_of(segment).offset) {
+        return bad_entry(&view, i, err);
     }
     *out = (struct segment_block_info){
         .height = segment->first_height + i,

@@ -93,6 +93,13 @@ static int next_block(struct segment_scan *scan, struct error *err)
     if (rc < 0) {
         return rc;
     }
+    if (scan->next_seq - walk->frame.first_seq >= walk->frame.record_count) {
+        return error_set(err, BLOCKDB_ECORRUPT,
+                         "segment '%s': at offset %" PRIu64 ": seq %" PRIu64
+                         " is not in this block, although the index says so; restore the file "
+                         "from a backup or another node",
+                         walk->segment->path, walk->offset, scan->next_seq);
+    }
     scan->block = (struct segment_block_info){
         .height = walk->frame.height,
         .first_seq = walk->frame.first_seq,
@@ -110,17 +117,16 @@ static int next_block(struct segment_scan *scan, struct error *err)
 static int next_page(struct segment_scan *scan, struct error *err)
 {
     struct segment_walk *walk = &scan->walk;
-    uint32_t records;
     int rc;
 
-    while (segment_walk_page_records(walk) == 0) {
+    if (segment_walk_page_records(walk) == 0) {
         rc = next_block(scan, err);
         if (rc < 0) {
             return rc;
         }
     }
-    for (records = segment_walk_page_records(walk); walk->page_seq + records <= scan->next_seq;
-         records = segment_walk_page_records(walk)) {
+    /* The block holds next_seq, so a page of it does. */
+    while (walk->page_seq + segment_walk_page_records(walk) <= scan->next_seq) {
         segment_walk_skip_page(walk);
     }
     scan->page_offset = walk->page_offset;
