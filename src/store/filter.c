@@ -5,8 +5,20 @@
 #include "base/mem.h"
 
 #define LINE_BITS (FILTER_LINE_BYTES * 8)
-#define LINES_MAX UINT32_MAX
+#define KEYS_MAX (UINT32_MAX / 2) /* so that lines can be counted in 32 bits, whatever the rest */
+#define FOLDABLE_STEPS 32
 #define PROBES_PER_TEN_BITS 6 /* the best number for lines of 512 bits is below ln 2 a bit */
+
+/* Rounds a number of lines up, by a few percent at most, to one that can be halved often. */
+static uint64_t round_up_lines(uint64_t lines)
+{
+    uint64_t step = 1;
+
+    while (step * FOLDABLE_STEPS <= lines) {
+        step *= 2;
+    }
+    return (lines + step - 1) / step * step;
+}
 
 int filter_init(struct filter *f, uint64_t keys_max, unsigned bits_per_key)
 {
@@ -14,13 +26,13 @@ int filter_init(struct filter *f, uint64_t keys_max, unsigned bits_per_key)
 
     ASSERT(bits_per_key <= FILTER_BITS_PER_KEY_MAX);
     if (bits_per_key > 0) {
-        uint64_t keys = keys_max < LINES_MAX ? keys_max : LINES_MAX;
+        uint64_t keys = keys_max < KEYS_MAX ? keys_max : KEYS_MAX;
 
         made.probes = (bits_per_key * PROBES_PER_TEN_BITS + 5) / 10;
         made.probes = made.probes > 0 ? made.probes : 1;
         made.probes = made.probes < FILTER_PROBES_MAX ? made.probes : FILTER_PROBES_MAX;
         made.line_count = (keys * bits_per_key + LINE_BITS - 1) / LINE_BITS;
-        made.line_count = made.line_count > 0 ? made.line_count : 1;
+        made.line_count = round_up_lines(made.line_count > 0 ? made.line_count : 1);
         made.lines = mem_calloc(made.line_count, FILTER_LINE_BYTES);
         if (made.lines == NULL) {
             return BLOCKDB_ENOMEM;
