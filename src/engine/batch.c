@@ -166,6 +166,23 @@ int blockdb_batch_delete(struct blockdb_batch *batch, const void *key, size_t ke
     return rc;
 }
 
+int batch_add_system(struct blockdb_batch *batch, enum blockdb_kind kind, struct slice payload,
+                     struct error *err)
+{
+    struct record record = {
+        .kind = (uint8_t)kind,
+        .batch_count = 1,
+        .value_len = (uint32_t)payload.len,
+        .value = payload,
+    };
+    int rc = add_record(batch, &record, err);
+
+    if (rc == BLOCKDB_OK) {
+        batch->entries[batch->count - 1].commitment = (struct hash){0};
+    }
+    return rc;
+}
+
 static int add_condition(struct blockdb_batch *batch, const struct condition *condition,
                          struct slice key, struct error *err)
 {

@@ -61,6 +61,10 @@ void batch_deinit(struct blockdb_batch *batch);
 RESULT_MUST_BE_USED int batch_set_request(struct blockdb_batch *batch, const uint8_t *client_id,
                                           uint64_t request, struct error *err);
 
+/* Adds an entry of a system kind with its payload, which is copied. */
+RESULT_MUST_BE_USED int batch_add_system(struct blockdb_batch *batch, enum blockdb_kind kind,
+                                         struct slice payload, struct error *err);
+
 static inline struct slice condition_key(const struct blockdb_batch *batch,
                                          const struct condition *condition)
 {

@@ -336,6 +336,9 @@ static void enter_memtable(struct group *g)
         version.record = slice_of(entries[i].record, entries[i].record_len);
         rc = record_parse(version.record, &record);
         ASSERT(rc == BLOCKDB_OK); /* we encoded it */
+        if (kind_is_system(record.kind)) {
+            continue; /* it has no key */
+        }
         version.seq = seq;
         version.time_ms = record.time_ms;
         version.kind = record.kind;

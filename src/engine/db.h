@@ -80,9 +80,6 @@ struct blockdb {
     _Atomic(struct read_state *) read_state;
     struct mutex state_mu;
 
-    /* Held for a whole backup or verify: table and ledger files must not go away meanwhile. */
-    struct mutex admin_mu;
-
     /* Parts with threads and locks of their own. */
     struct failure failure;
     struct counters counters;

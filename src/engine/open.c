@@ -143,7 +143,6 @@ static int make_parts(struct blockdb *db, struct error *err)
     const struct settings *settings = db->settings;
 
     mutex_init(&db->state_mu, LOCK_RANK_ENGINE);
-    mutex_init(&db->admin_mu, LOCK_RANK_ENGINE_ADMIN);
     failure_init(&db->failure);
     ticker_init(&db->ticker);
     db->epoch = epoch_new();
@@ -415,7 +414,6 @@ static void db_free(struct blockdb *db)
     if (db->dir != NULL && db->tile_dir != NULL && db->wal_dir != NULL) {
         ticker_deinit(&db->ticker);
         failure_deinit(&db->failure);
-        mutex_deinit(&db->admin_mu);
         mutex_deinit(&db->state_mu);
     }
     file_close(db->lock_file);
@@ -497,10 +495,7 @@ static int settle(struct blockdb *db, struct error *err)
     int rc = commit_sync(db, err);
 
     if (rc == BLOCKDB_OK) {
-        rc = commit_seal(db, err);
-    }
-    if (rc == BLOCKDB_OK) {
-        rc = sealer_wait(db, atomic_load_explicit(&db->acked_seq, memory_order_acquire), err);
+        rc = sealer_seal_all(db, err);
     }
     if (rc == BLOCKDB_OK && is_memtable_large(db)) {
         rc = blockdb_flush(db, err);

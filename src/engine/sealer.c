@@ -252,6 +252,20 @@ int sealer_wait(struct blockdb *db, uint64_t seq, struct error *err)
     return rc;
 }
 
+int sealer_seal_all(struct blockdb *db, struct error *err)
+{
+    int rc;
+
+    if (db->read_only || failure_is_set(&db->failure)) {
+        return BLOCKDB_OK;
+    }
+    rc = commit_seal(db, err);
+    if (rc < 0) {
+        return rc;
+    }
+    return sealer_wait(db, atomic_load_explicit(&db->acked_seq, memory_order_acquire), err);
+}
+
 int sealer_make_room(struct blockdb *db, struct error *err)
 {
     struct sealer *s = &db->sealer;
