@@ -164,9 +164,10 @@ static unsigned take_digits(struct reader *r, int count)
     return value;
 }
 
+/* False after a failure, so loops over it end. */
 static bool next_is(const struct reader *r, const char *choices)
 {
-    return reader_left(r) > 0 && *r->at != 0 && strchr(choices, *r->at) != NULL;
+    return reader_ok(r) && reader_left(r) > 0 && *r->at != 0 && strchr(choices, *r->at) != NULL;
 }
 
 /* The fraction of a second in milliseconds, if there is one. */
