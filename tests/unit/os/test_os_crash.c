@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <stdatomic.h>
 
 #define CUTS 2000
 
@@ -301,6 +302,7 @@ static void test_tears_at_sectors(void **state)
     struct os_file *f = open_file(os, "/f", OS_READ | OS_WRITE | OS_CREATE);
     uint8_t bytes[SECTORS * OS_CRASH_SECTOR_BYTES];
     int met[SECTORS + 1] = {0};
+    int scattered = 0; /* a new sector after an old one */
     uint64_t seed;
     int i;
 
@@ -315,6 +317,8 @@ static void test_tears_at_sectors(void **state)
         struct os_crash *left = cut(c, seed);
         char *content = content_of(os_crash_os(left), "/f");
         int new = 0;
+        bool old_seen = false;
+        bool new_after_old = false;
 
         assert_int_equal(strlen(content), sizeof(bytes));
         assert_int_equal(content[99], 'o');
@@ -327,14 +331,18 @@ static void test_tears_at_sectors(void **state)
                 assert_int_equal(sector[k], first);
             }
             new += first == 'n';
+            new_after_old |= old_seen && first == 'n';
+            old_seen |= first == 'o';
         }
         met[new]++;
+        scattered += new_after_old;
         mem_free(content);
         os_crash_free(left);
     }
     for (i = 0; i <= SECTORS; i++) {
         assert_true(met[i] > 0);
     }
+    assert_true(scattered > 0);
     file_close(f);
     os_crash_free(c);
 }
@@ -640,6 +648,7 @@ static void test_visit_and_copy(void **state)
     struct os_crash *c = os_crash_new(1);
     struct os_crash *copy = NULL;
     struct os *os = os_crash_os(c);
+    struct os_file *f;
     struct buf text = {0};
 
     (void)state;
@@ -647,7 +656,11 @@ static void test_visit_and_copy(void **state)
     write_file(os, "/d/e/f", "12", false);
     write_file(os, "/d/a", "1", false);
     write_file(os, "/z", "", false);
+    f = open_file(os, "/z", OS_WRITE);
+    OK(file_preallocate(f, 0, 5000, NULL));
+    file_close(f);
     OK(os_crash_copy(c, &copy));
+    assert_int_equal(os_crash_used_bytes(copy), os_crash_used_bytes(c));
     os_crash_power_off(c);
     OK(os_crash_visit(c, "/", collect_path, &text, NULL));
     OK(buf_append_u8(&text, 0));
@@ -742,6 +755,82 @@ static void test_random_histories_keep_the_promise(void **state)
     }
 }
 
+/* Threads append, sync, create and rename while the state is cut: every cut holds what was
+ * acknowledged before it. */
+#define APPENDERS 3
+#define APPENDS 300
+
+struct appender {
+    struct os *os;
+    int number;
+    atomic_int synced; /* how many bytes are promised */
+};
+
+static void append_and_sync(void *arg)
+{
+    struct appender *a = arg;
+    struct os_file *f;
+    char path[32];
+    int i;
+
+    (void)snprintf(path, sizeof(path), "/f%d", a->number);
+    f = open_file(a->os, path, OS_WRITE | OS_CREATE);
+    OK(os_sync_dir(a->os, "/", NULL));
+    for (i = 0; i < APPENDS; i++) {
+        OK(file_pwrite(f, "x", 1, (uint64_t)i, NULL));
+        OK(file_sync(f, NULL));
+        atomic_store(&a->synced, i + 1);
+        (void)snprintf(path, sizeof(path), "/t%d", a->number);
+        OK(os_replace_file(a->os, path, slice_of_text("t"), NULL));
+    }
+    file_close(f);
+}
+
+static void check_appender(struct os *os, const struct appender *a, int promised)
+{
+    struct os_stat stat;
+    char path[32];
+
+    (void)snprintf(path, sizeof(path), "/f%d", a->number);
+    if (promised > 0) {
+        OK(os_stat_path(os, path, &stat, NULL));
+        assert_true(stat.len_bytes >= (uint64_t)promised);
+    }
+}
+
+static void test_cuts_beside_running_threads(void **state)
+{
+    struct os_crash *c = os_crash_new(1);
+    struct appender appenders[APPENDERS];
+    struct os_thread *threads[APPENDERS];
+    uint64_t seed;
+    int i;
+
+    (void)state;
+    for (i = 0; i < APPENDERS; i++) {
+        appenders[i] = (struct appender){.os = os_crash_os(c), .number = i};
+        OK(os_thread_start(os_crash_os(c), "appender", append_and_sync, &appenders[i], &threads[i],
+                           NULL));
+    }
+    for (seed = 0; seed < 200; seed++) {
+        int promised[APPENDERS];
+        struct os_crash *left;
+
+        for (i = 0; i < APPENDERS; i++) {
+            promised[i] = atomic_load(&appenders[i].synced);
+        }
+        left = cut(c, seed);
+        for (i = 0; i < APPENDERS; i++) {
+            check_appender(os_crash_os(left), &appenders[i], promised[i]);
+        }
+        os_crash_free(left);
+    }
+    for (i = 0; i < APPENDERS; i++) {
+        os_thread_join(os_crash_os(c), threads[i]);
+    }
+    os_crash_free(c);
+}
+
 /* Memory fails at each allocation in turn: an error, nothing leaked, nothing changed. */
 struct countdown {
     uint64_t left;
@@ -827,6 +916,7 @@ int main(void)
         cmocka_unit_test(test_visit_and_copy),
         cmocka_unit_test(test_direct_files_must_be_aligned),
         cmocka_unit_test(test_random_histories_keep_the_promise),
+        cmocka_unit_test(test_cuts_beside_running_threads),
         cmocka_unit_test(test_allocation_failures),
     };
 
