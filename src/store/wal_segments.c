@@ -18,6 +18,7 @@
 #include <string.h>
 
 #define ZERO_CHUNK_BYTES (1024u * 1024)
+#define ZERO_SYNC_BYTES (4u * 1024 * 1024)
 #define PREPARED_MAX 2 /* recycled segments wait up to this many; new ones are made only for 1 */
 
 enum job_kind {
@@ -112,6 +113,11 @@ static int write_zeros(struct wal *wal, const struct making *m, uint64_t from, s
             return rc;
         }
         at += len;
+        /* In small portions, so that the syncs of commits never wait behind a whole segment. */
+        rc = m->may_cancel && at % ZERO_SYNC_BYTES == 0 ? file_sync(m->segment->file, err) : 0;
+        if (rc < 0) {
+            return rc;
+        }
     }
     return BLOCKDB_OK;
 }
