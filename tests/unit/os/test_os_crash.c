@@ -112,6 +112,47 @@ static void test_files_work(void **state)
     os_crash_free(c);
 }
 
+static void test_refusals(void **state)
+{
+    struct os_crash *c = os_crash_new(1);
+    struct os *os = os_crash_os(c);
+    struct os_file *f;
+    struct os_stat stat;
+    char long_name[300];
+
+    (void)state;
+    memset(long_name, 'n', sizeof(long_name) - 1);
+    long_name[0] = '/';
+    long_name[sizeof(long_name) - 1] = '\0';
+    OK(os_make_dirs(os, "/a/full", NULL));
+    OK(os_make_dirs(os, "/b/full", NULL));
+    write_file(os, "/b/full/f", "0123456789", false);
+    assert_int_equal(os_mkdir(os, long_name, NULL), BLOCKDB_EINVAL);
+    assert_int_equal(os_mkdir(os, "/b/full/f/x", NULL), BLOCKDB_EINVAL);
+    assert_int_equal(os_mkdir(os, "/b/full/f/x/y", NULL), BLOCKDB_EINVAL);
+    assert_int_equal(os_stat_path(os, "/b/full/f/x", &stat, NULL), BLOCKDB_EINVAL);
+    assert_int_equal(os_stat_path(os, "/b/../b", &stat, NULL), BLOCKDB_EINVAL);
+    assert_int_equal(os_rename(os, "/a/full", "/b/other", NULL), BLOCKDB_EUNSUPPORTED);
+    assert_int_equal(os_rename(os, "/a", "/b", NULL), BLOCKDB_EEXIST);
+    assert_int_equal(os_rename(os, "/b/full/f", "/none/f", NULL), BLOCKDB_ENOTFOUND);
+    assert_int_equal(os_link(os, "/none", "/x", NULL), BLOCKDB_ENOTFOUND);
+    assert_int_equal(os_link(os, "/b/full/f", "/none/x", NULL), BLOCKDB_ENOTFOUND);
+    assert_int_equal(os_unlink(os, "/none", NULL), BLOCKDB_ENOTFOUND);
+    assert_int_equal(os_sync_dir(os, "/b/full/f", NULL), BLOCKDB_EINVAL);
+    f = open_file(os, "/b/full/f", OS_WRITE | OS_TRUNCATE);
+    OK(file_stat(f, &stat, NULL));
+    assert_int_equal(stat.len_bytes, 0);
+    assert_int_equal(file_pwrite(f, "x", 1, UINT64_MAX - 5, NULL), BLOCKDB_ENOSPC);
+    assert_int_equal(file_truncate(f, UINT64_MAX, NULL), BLOCKDB_ENOSPC);
+    assert_int_equal(file_preallocate(f, UINT64_MAX, 2, NULL), BLOCKDB_EINVAL);
+    OK(file_pwrite(f, "x", 0, 7, NULL)); /* nothing, so no length either */
+    OK(file_preallocate(f, 0, 9000, NULL));
+    OK(file_truncate(f, 100, NULL));
+    assert_int_equal(os_crash_used_bytes(c), 100);
+    file_close(f);
+    os_crash_free(c);
+}
+
 static int collect_name(void *context, const char *name, bool is_dir)
 {
     OK(buf_appendf(context, "%s%s ", name, is_dir ? "/" : ""));
@@ -899,6 +940,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_files_work),
         cmocka_unit_test(test_names_work),
+        cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_names_need_a_directory_sync),
         cmocka_unit_test(test_bytes_need_a_sync),
         cmocka_unit_test(test_replacing_is_atomic),
