@@ -530,20 +530,20 @@ uint64_t tile_files_count(const struct tile_files *tiles, unsigned level)
     return count;
 }
 
-/* Reads a full tile into the cache and copies hashes [first, first + n) of it. */
-static int read_full_tile(struct tile_files *tiles, unsigned l, uint64_t tile, uint64_t first,
-                          uint64_t n, uint8_t *out, struct error *err)
+/* Reads the full tile around index into the cache and copies hashes [index, index + n) of it. */
+static int load_tile(struct tile_files *tiles, unsigned l, uint64_t index, uint64_t n, uint8_t *out,
+                     struct error *err)
 {
-    uint64_t index = tile * TILE_HASHES;
-    struct page *page = page_new(cache_file_of(l, index / tiles->file_hashes),
-                                 offset_of(tiles, index), TILE_BYTES);
+    uint64_t first = index % TILE_HASHES;
+    uint64_t start = index - first;
+    struct page *page = page_new(cache_file_of(l, start / tiles->file_hashes),
+                                 offset_of(tiles, start), TILE_BYTES);
     int rc;
 
     if (page == NULL) {
         return error_set_no_memory(err);
     }
-    atomic_fetch_add_explicit(&tiles->tile_reads, 1, memory_order_relaxed);
-    rc = pread_hashes(tiles, l, index, TILE_HASHES, page->data, err);
+    rc = pread_hashes(tiles, l, start, TILE_HASHES, page->data, err);
     if (rc < 0) {
         page_unref(page);
         return rc;
@@ -553,25 +553,26 @@ static int read_full_tile(struct tile_files *tiles, unsigned l, uint64_t tile, u
     return BLOCKDB_OK;
 }
 
-/* Copies hashes [first, first + n) of a full tile. */
-static int read_in_tile(struct tile_files *tiles, unsigned l, uint64_t tile, uint64_t first,
-                        uint64_t n, uint8_t *out, struct error *err)
+/* Copies hashes [index, index + n), all within one full tile. */
+static int read_in_tile(struct tile_files *tiles, unsigned l, uint64_t index, uint64_t n,
+                        uint8_t *out, struct error *err)
 {
-    uint64_t index = tile * TILE_HASHES;
-    const struct page *page;
+    uint64_t first = index % TILE_HASHES;
+    const struct page *page = NULL;
     int rc = BLOCKDB_OK;
 
     if (tiles->cache == NULL) {
         atomic_fetch_add_explicit(&tiles->tile_reads, 1, memory_order_relaxed);
-        return pread_hashes(tiles, l, index + first, n, out, err);
+        return pread_hashes(tiles, l, index, n, out, err);
     }
     epoch_enter(tiles->epoch);
     page = cache_lookup(tiles->cache, cache_file_of(l, index / tiles->file_hashes),
-                        offset_of(tiles, index));
+                        offset_of(tiles, index - first));
     if (page != NULL) {
         memcpy(out, page->data + first * TILE_HASH_LEN, n * TILE_HASH_LEN);
     } else {
-        rc = read_full_tile(tiles, l, tile, first, n, out, err);
+        atomic_fetch_add_explicit(&tiles->tile_reads, 1, memory_order_relaxed);
+        rc = load_tile(tiles, l, index, n, out, err);
     }
     epoch_leave(tiles->epoch);
     return rc;
@@ -616,7 +617,7 @@ int tile_files_read(struct tile_files *tiles, unsigned level, uint64_t index, ui
         uint64_t first = index % TILE_HASHES;
         uint64_t piece = n < TILE_HASHES - first ? n : TILE_HASHES - first;
 
-        rc = read_in_tile(tiles, level, index / TILE_HASHES, first, piece, out, err);
+        rc = read_in_tile(tiles, level, index, piece, out, err);
         index += piece;
         out += piece * TILE_HASH_LEN;
         n -= piece;
