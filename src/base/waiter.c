@@ -33,8 +33,8 @@ void waiter_wait(struct waiter *w)
 
 void waiter_wake(struct waiter *w)
 {
-    uint32_t before =
-        atomic_exchange_explicit(&w->state, (uint32_t)WAITER_WOKEN, memory_order_acq_rel);
+    uint32_t before = atomic_exchange_explicit(&w->state, (uint32_t)WAITER_WOKEN,
+                                               memory_order_acq_rel);
 
     if (before == WAITER_SLEEPING) {
         /* The sleeper may be gone already; a futex address is only compared, never read for us. */
