@@ -36,13 +36,14 @@ struct merge_options {
     uint8_t ledger_id[TABLE_LEDGER_ID_LEN];
     merge_number_fn take_number;
     void *take_number_arg;
-    uint32_t level;           /* of the outputs; only recorded */
+    uint32_t level;           /* where the outputs will go; for messages */
     uint64_t table_bytes_max; /* begin another table above this size; 0: never */
     size_t inline_value_limit;
     size_t page_bytes;
     size_t index_bytes;
     unsigned filter_bits_per_key;
     enum codec codec;
+    int codec_level; /* zstd only */
     size_t write_buffer_bytes;
     bool direct_io;
     struct io_budget *budget;     /* NULL: unlimited */
