@@ -40,10 +40,9 @@ void workers_tables_changed(struct blockdb *db)
 }
 
 /* Picks under the lock, so that no two threads pick the same tables. */
-static int pick_locked(struct blockdb *db, struct read_state *state, struct merge_job *job)
-    REQUIRES(db->workers.mu)
+static int pick_locked(struct blockdb *db, struct workers *w, struct read_state *state,
+                       struct merge_job *job) REQUIRES(w->mu)
 {
-    struct workers *w = &db->workers;
     struct merge_policy policy = workers_policy(db);
     AUTO(mem_free_ptr) struct merge_table *tables = NULL;
     size_t count = 0;
@@ -75,7 +74,7 @@ static int take_job(struct blockdb *db, struct read_state **out_state, struct me
      * is here and not busy is in force. */
     state = db_read_state_ref(db);
     if (!w->stopped && !w->merges_stopped) {
-        rc = pick_locked(db, state, job);
+        rc = pick_locked(db, w, state, job);
     }
     if (rc == BLOCKDB_OK && w->busy_count + job->number_count > WORKERS_BUSY_MAX) {
         merge_job_deinit(job);

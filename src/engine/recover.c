@@ -501,6 +501,9 @@ static int recover_steps(struct recovery *r, const struct manifest_state *state,
     if (rc == BLOCKDB_OK) {
         rc = recover_ledger(r, state->flushed_seq, err);
     }
+    if (rc == BLOCKDB_OK && !db->read_only) {
+        rc = tile_files_sync(db->tiles, err); /* from now on the tip counts as durable */
+    }
     if (rc < 0) {
         return rc;
     }

@@ -174,10 +174,8 @@ void workers_stop(struct blockdb *db)
 
 /* ---- What writers ask for ------------------------------------------------------------------ */
 
-static int refuse_locked(struct blockdb *db, struct error *err) REQUIRES(db->workers.mu)
+static int refuse_locked(struct blockdb *db, struct workers *w, struct error *err) REQUIRES(w->mu)
 {
-    struct workers *w = &db->workers;
-
     if (w->is_short) {
         return error_set(err, w->stall.code,
                          "memtables cannot be flushed (%s); writing resumes by itself when there "
@@ -212,7 +210,7 @@ static int wait_for_flush(struct blockdb *db, struct error *err)
     }
     mutex_lock(&w->mu);
     while (memtable_count(db) > FROZEN_MEMTABLES_MAX) {
-        rc = refuse_locked(db, err);
+        rc = refuse_locked(db, w, err);
         if (rc < 0) {
             break;
         }
@@ -318,7 +316,7 @@ int workers_wait_flushed(struct blockdb *db, uint64_t seq, struct error *err)
 
     mutex_lock(&w->mu);
     while (atomic_load_explicit(&db->flushed_seq, memory_order_acquire) < seq) {
-        rc = refuse_locked(db, err);
+        rc = refuse_locked(db, w, err);
         if (rc < 0) {
             break;
         }
@@ -366,7 +364,7 @@ int workers_compact(struct blockdb *db, bool wait, blockdb_progress_cb progress,
                            "merging has stopped at a damaged table; run verify to find it");
             break;
         }
-        rc = refuse_locked(db, err);
+        rc = refuse_locked(db, w, err);
         if (rc < 0) {
             break;
         }

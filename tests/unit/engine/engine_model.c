@@ -58,13 +58,6 @@ const struct model_version *model_find(const struct model *m, uint32_t key, uint
     return NULL;
 }
 
-void model_cut(struct model *m, uint64_t end)
-{
-    while (m->count > 0 && m->versions[m->count - 1].seq >= end) {
-        m->count--;
-    }
-}
-
 static void set(struct blockdb_options *options, const char *name, const char *value)
 {
     struct error err;
@@ -130,13 +123,15 @@ int model_write(struct model *m, struct blockdb *db, struct error *err)
 {
     struct blockdb_batch *batch = blockdb_batch_new(db);
     struct blockdb_write_result result;
-    struct model_version added[8];
-    uint32_t count = 1 + (model_random(m, 4) == 0 ? model_random(m, 8) : 0);
+    struct model_version *added = m->pending;
+    uint32_t count = 1 + (model_random(m, 4) == 0 ? model_random(m, MODEL_BATCH_MAX) : 0);
     uint32_t i;
     int rc = batch != NULL ? BLOCKDB_OK : error_set_no_memory(err);
 
+    m->pending_count = 0;
     for (i = 0; rc == BLOCKDB_OK && i < count; i++) {
         rc = add_random(m, batch, &added[i], err);
+        m->pending_count += rc == BLOCKDB_OK;
     }
     if (rc == BLOCKDB_OK) {
         rc = blockdb_write(db, batch, NULL, &result, err);
@@ -145,6 +140,9 @@ int model_write(struct model *m, struct blockdb *db, struct error *err)
         assert_true(m->count < MODEL_VERSIONS_MAX);
         added[i].seq = result.first_seq + i;
         m->versions[m->count++] = added[i];
+    }
+    if (rc == BLOCKDB_OK) {
+        m->pending_count = 0;
     }
     blockdb_batch_free(batch);
     return rc;
@@ -304,4 +302,62 @@ void model_check(struct model *m, struct blockdb *db)
     for (key = 0; key < 5; key++) {
         check_history(m, db, model_random(m, MODEL_KEYS));
     }
+}
+
+/* Entry seq must be the pending version v. */
+static void check_pending(struct blockdb *db, uint64_t seq, const struct model_version *v)
+{
+    struct blockdb_value key = {0};
+    struct blockdb_value value = {0};
+    struct error err;
+    char text[64];
+
+    if (blockdb_get_entry(db, seq, &key, &value, &err) < 0) {
+        fail_msg("pending entry: %s", err.message);
+    }
+    assert_int_equal(key.len, model_key(v->key, text));
+    assert_memory_equal(key.data, text, key.len);
+    assert_int_equal(key.version.kind, v->is_put ? BLOCKDB_KIND_PUT : BLOCKDB_KIND_DELETE);
+    if (v->is_put) {
+        check_value(v, value.data, value.len);
+    }
+    blockdb_value_deinit(&key);
+    blockdb_value_deinit(&value);
+}
+
+static bool is_user_entry(struct blockdb *db, uint64_t seq)
+{
+    struct blockdb_value key = {0};
+    struct error err;
+    bool is_user;
+
+    if (blockdb_get_entry(db, seq, &key, NULL, &err) < 0) {
+        fail_msg("entry: %s", err.message);
+    }
+    is_user = key.version.kind == BLOCKDB_KIND_PUT || key.version.kind == BLOCKDB_KIND_DELETE;
+    blockdb_value_deinit(&key);
+    return is_user;
+}
+
+uint32_t model_reconcile(struct model *m, struct blockdb *db)
+{
+    struct blockdb_stats stats = BLOCKDB_STATS_INIT;
+    uint64_t seq = m->count > 0 ? m->versions[m->count - 1].seq + 1 : 0;
+    uint32_t found = 0;
+    struct error err;
+
+    assert_int_equal(blockdb_stats_get(db, &stats, &err), BLOCKDB_OK);
+    assert_true(stats.acked_seq >= seq); /* nothing acknowledged is lost */
+    for (; seq < stats.acked_seq; seq++) {
+        if (!is_user_entry(db, seq)) {
+            continue;
+        }
+        assert_true(found < m->pending_count); /* nothing else appears */
+        check_pending(db, seq, &m->pending[found]);
+        m->pending[found].seq = seq;
+        m->versions[m->count++] = m->pending[found++];
+    }
+    assert_true(found == 0 || found == m->pending_count); /* whole or not at all */
+    m->pending_count = 0;
+    return found;
 }

@@ -14,6 +14,7 @@
 
 #define MODEL_KEYS 200
 #define MODEL_VERSIONS_MAX 20000
+#define MODEL_BATCH_MAX 8
 
 struct model_version {
     uint32_t key;
@@ -27,6 +28,8 @@ struct model {
     struct model_version versions[MODEL_VERSIONS_MAX]; /* in order of seq */
     uint32_t count;
     uint64_t rng;
+    struct model_version pending[MODEL_BATCH_MAX]; /* of the last write, whatever became of it */
+    uint32_t pending_count;
 };
 
 void model_init(struct model *m, uint64_t seed);
@@ -46,5 +49,7 @@ struct blockdb_options *model_options(const char *strategy, const char *sync_mod
 int model_write(struct model *m, struct blockdb *db, struct error *err);
 /* Checks gets of all keys, at the newest state and at random seqs; a scan both ways; a history. */
 void model_check(struct model *m, struct blockdb *db);
-/* Forgets versions with seq >= end. */
-void model_cut(struct model *m, uint64_t end);
+/* After a crash: every version of the model must be in the database; behind them it may have the
+ * pending write, whole, which the model then takes over, and nothing else. Returns how many entries
+ * were taken over. */
+uint32_t model_reconcile(struct model *m, struct blockdb *db);
