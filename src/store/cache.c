@@ -399,6 +399,22 @@ void cache_add(struct cache *cache, struct page *page)
     unref_victims(cache, victims);
 }
 
+/* Takes all pages of a file out of one queue. */
+static void erase_from(struct shard *shard, enum queue_name name, uint64_t file,
+                       struct page **victims)
+{
+    struct page *page = shard->queues[name].head;
+
+    while (page != NULL) {
+        struct page *next = page->queue_next;
+
+        if (page->file == file) {
+            drop(shard, page, victims);
+        }
+        page = next;
+    }
+}
+
 void cache_erase_file(struct cache *cache, uint64_t file)
 {
     unsigned i;
@@ -406,21 +422,10 @@ void cache_erase_file(struct cache *cache, uint64_t file)
     for (i = 0; i < cache->shard_count; i++) {
         struct shard *shard = &cache->shards[i];
         struct page *victims = NULL;
-        unsigned q;
 
         mutex_lock(&shard->mu);
-        for (q = 0; q < QUEUE_COUNT; q++) {
-            struct page *page = shard->queues[q].head;
-
-            while (page != NULL) {
-                struct page *next = page->queue_next;
-
-                if (page->file == file) {
-                    drop(shard, page, &victims);
-                }
-                page = next;
-            }
-        }
+        erase_from(shard, QUEUE_SMALL, file, &victims);
+        erase_from(shard, QUEUE_MAIN, file, &victims);
         mutex_unlock(&shard->mu);
         unref_victims(cache, victims);
     }
