@@ -144,6 +144,7 @@ static void note_written(struct wal *wal, const struct pending *p, uint64_t writ
         p->segment->start.position = wal_end_position(wal);
         wal_queue_push(&wal->live, p->segment);
         wal->hint_offset = 0;
+        wal->hint_wanted = false; /* it was for the segment before */
         wal->prepare_asked = false;
     }
     wal->offset = p->offset + written_bytes;

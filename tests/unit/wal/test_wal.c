@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wal_test.h"
 
+#include "base/checksum.h"
+
 #include <string.h>
 
 static void test_empty(void **state)
@@ -209,6 +211,26 @@ static void test_limits(void **state)
     wal_fixture_deinit(&f);
 }
 
+/* Numbers of seven digits sort before those of six by name. */
+static void test_long_numbers(void **state)
+{
+    struct wal_fixture f;
+    struct wal_seen seen;
+    char path[512];
+
+    (void)state;
+    wal_fixture_init_memory(&f);
+    test_write_file(f.os, "/wal/999997.wal.old", slice_of_text("of no interest"));
+    assert_int_equal(wal_fixture_open(&f, NULL), 0);
+    wal_fixture_fill(&f, 300, 1000);
+    assert_int_equal(wal_fixture_close(&f), 0);
+    assert_true(test_find_file(&f, ".wal", 0, path));
+    assert_string_equal(path, "/wal/1000000.wal");
+    assert_int_equal(wal_fixture_open(&f, &seen), 0);
+    assert_int_equal(seen.frames, 300);
+    wal_fixture_deinit(&f);
+}
+
 static void test_read_only(void **state)
 {
     struct wal_fixture f;
@@ -285,6 +307,15 @@ static void test_marker(void **state)
         assert_non_null(strstr(f.err.message, "WALDIR"));
         test_flip(f.os, "/wal/WALDIR", i, 0x10);
     }
+    {
+        AUTO(buf_deinit) struct buf newer = {0};
+
+        test_read_file(f.os, "/wal/WALDIR", &newer);
+        newer.data[8]++;
+        put_le64(newer.data + 56, checksum(newer.data, 56, 0));
+        test_write_file(f.os, "/wal/WALDIR", buf_slice(&newer));
+        assert_int_equal(wal_fixture_open(&f, NULL), BLOCKDB_EVERSION);
+    }
     test_write_file(f.os, "/wal/WALDIR", slice_of_text("not a marker"));
     assert_int_equal(wal_fixture_open(&f, NULL), BLOCKDB_ECORRUPT);
 
@@ -337,12 +368,12 @@ static void test_end_marks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_empty),         cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_sessions),      cmocka_unit_test(test_from_seq),
-        cmocka_unit_test(test_jump),          cmocka_unit_test(test_large_frames),
-        cmocka_unit_test(test_limits),        cmocka_unit_test(test_read_only),
-        cmocka_unit_test(test_visitor_stops), cmocka_unit_test(test_marker),
-        cmocka_unit_test(test_end_marks),
+        cmocka_unit_test(test_empty),     cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_sessions),  cmocka_unit_test(test_from_seq),
+        cmocka_unit_test(test_jump),      cmocka_unit_test(test_large_frames),
+        cmocka_unit_test(test_limits),    cmocka_unit_test(test_long_numbers),
+        cmocka_unit_test(test_read_only), cmocka_unit_test(test_visitor_stops),
+        cmocka_unit_test(test_marker),    cmocka_unit_test(test_end_marks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

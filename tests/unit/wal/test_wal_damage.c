@@ -373,6 +373,70 @@ static void test_wrong_order(void **state)
     wal_fixture_deinit(&f);
 }
 
+static void rewrite_start(struct wal_fixture *f, const char *path, uint64_t first_seq,
+                          const struct wal_start *start)
+{
+    AUTO(buf_deinit) struct buf bytes = {0};
+    struct wal_frame_header frame;
+    struct wal_header header;
+    uint64_t seed;
+
+    test_read_file(f->os, path, &bytes);
+    assert_int_equal(wal_header_decode(slice_of(bytes.data, WAL_HEADER_BYTES), &header), 0);
+    seed = wal_segment_seed(&header) + WAL_HEADER_BYTES;
+    assert_true(wal_frame_decode(slice_of(bytes.data + WAL_HEADER_BYTES, 48), seed, &frame));
+    frame.first_seq = frame.end_seq = first_seq;
+    wal_start_encode(start, bytes.data + WAL_HEADER_BYTES + WAL_FRAME_HEADER_BYTES);
+    wal_frame_seal(bytes.data + WAL_HEADER_BYTES, &frame, seed);
+    test_write_file(f->os, path, buf_slice(&bytes));
+}
+
+/* Start frames with good checksums that do not fit what comes before them. */
+static void test_wrong_starts(void **state)
+{
+    const struct wal_start good = {
+        .position = 72 + 2 * 152 + 48, .previous_number = 1, .previous_end_seq = 3};
+    struct wal_fixture f;
+    struct wal_start start = good;
+    struct wal_seen seen;
+
+    (void)state;
+    wal_fixture_init_memory(&f);
+    assert_int_equal(wal_fixture_open(&f, NULL), 0);
+    wal_fixture_fill(&f, 2, 104);
+    assert_int_equal(wal_fixture_close(&f), 0);
+    assert_int_equal(wal_fixture_open(&f, NULL), 0);
+    wal_fixture_fill(&f, 2, 104);
+    assert_int_equal(wal_fixture_close(&f), 0);
+    f.options.read_only = true;
+    rewrite_start(&f, "/wal/000002.wal", 3, &good);
+    assert_int_equal(open_and_close(&f, &seen), 0);
+
+    start.previous_end_seq = 2;
+    rewrite_start(&f, "/wal/000002.wal", 3, &start);
+    assert_int_equal(open_and_close(&f, &seen), BLOCKDB_ECORRUPT);
+    f.options.from_seq = 3; /* the walk begins with the second segment: nothing to compare with */
+    start.previous_end_seq = 4;
+    rewrite_start(&f, "/wal/000002.wal", 3, &start);
+    assert_int_equal(open_and_close(&f, &seen), BLOCKDB_ECORRUPT);
+    f.options.from_seq = 0;
+    start = good;
+    start.position -= 48;
+    rewrite_start(&f, "/wal/000002.wal", 3, &start);
+    assert_int_equal(open_and_close(&f, &seen), BLOCKDB_ECORRUPT);
+    start.position += 96;
+    rewrite_start(&f, "/wal/000002.wal", 3, &start);
+    assert_int_equal(open_and_close(&f, &seen), BLOCKDB_ECORRUPT);
+    start = good;
+    start.previous_number = 2; /* itself */
+    rewrite_start(&f, "/wal/000002.wal", 3, &start);
+    assert_int_equal(open_and_close(&f, &seen), BLOCKDB_ECORRUPT);
+    start.previous_number = 0;
+    rewrite_start(&f, "/wal/000002.wal", 3, &start);
+    assert_int_equal(open_and_close(&f, &seen), BLOCKDB_ECORRUPT);
+    wal_fixture_deinit(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -384,6 +448,7 @@ int main(void)
         cmocka_unit_test(test_headers),
         cmocka_unit_test(test_stale_frames),
         cmocka_unit_test(test_wrong_order),
+        cmocka_unit_test(test_wrong_starts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

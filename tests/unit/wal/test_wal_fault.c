@@ -326,6 +326,57 @@ static void test_disk_full(void **state)
     }
 }
 
+/* The closing sync fails: the close says so and leaves no mark. */
+static void test_close_cannot_sync(void **state)
+{
+    struct wal_fixture f;
+    struct os_fault *fault;
+    uint64_t nth;
+
+    (void)state;
+    for (nth = 1; nth <= 2; nth++) { /* what was appended, and the closing frame */
+        wal_fixture_init_memory(&f);
+        fault = os_fault_new(f.os);
+        f.options.os = os_fault_os(fault);
+        assert_int_equal(wal_fixture_open(&f, NULL), 0);
+        wal_fixture_fill(&f, 2, 100);
+        os_fault_arm(fault, &(struct os_fault_plan){.classes = OS_FAULT_SYNC, .nth = nth});
+        assert_int_equal(wal_fixture_close(&f), BLOCKDB_EIO);
+        assert_int_equal(f.options.end_mark.kind, WAL_END_UNKNOWN);
+        os_fault_arm(fault, NULL);
+        assert_int_equal(wal_fixture_open(&f, NULL), 0);
+        assert_int_equal(wal_fixture_close(&f), 0);
+        os_fault_free(fault);
+        wal_fixture_deinit(&f);
+    }
+}
+
+/* The helper starts writing back what stands unsynced; when that fails, the wal has failed. */
+static void test_write_behind(void **state)
+{
+    struct wal_fixture f;
+    struct os_fault *fault;
+    int rc = 0;
+    int i;
+
+    (void)state;
+    wal_fixture_init_memory(&f);
+    fault = os_fault_new(f.os);
+    f.options.os = os_fault_os(fault);
+    f.options.helper_thread = true;
+    f.options.segment_bytes = 64 << 20;
+    assert_int_equal(wal_fixture_open(&f, NULL), 0);
+    os_fault_arm(fault, &(struct os_fault_plan){.classes = OS_FAULT_WRITE_BEHIND, .nth = 2});
+    for (i = 0; rc == 0 && i < 10000; i++) {
+        rc = wal_fixture_append(&f, 1, i < 30 ? 1 << 20 : 10);
+        os_sleep_ns(os_real(), 100000);
+    }
+    assert_int_equal(rc, BLOCKDB_EIO);
+    assert_int_equal(wal_fixture_close(&f), BLOCKDB_EIO);
+    os_fault_free(fault);
+    wal_fixture_deinit(&f);
+}
+
 static void test_helper_cannot_start(void **state)
 {
     struct wal_fixture f;
@@ -351,7 +402,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_allocations),         cmocka_unit_test(test_operations),
         cmocka_unit_test(test_sync_is_not_retried), cmocka_unit_test(test_write_meets_full_disk),
-        cmocka_unit_test(test_disk_full),           cmocka_unit_test(test_helper_cannot_start),
+        cmocka_unit_test(test_disk_full),           cmocka_unit_test(test_close_cannot_sync),
+        cmocka_unit_test(test_write_behind),        cmocka_unit_test(test_helper_cannot_start),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
