@@ -32,7 +32,8 @@ struct recovery {
     size_t used_end;   /* behind the newest used segment; 0 when the log is empty */
     uint64_t needed_seq;
     uint64_t seq;      /* behind the last frame walked */
-    uint64_t position; /* behind the last frame walked */
+    uint64_t position; /* behind the last frame walked ... */
+    uint64_t offset;   /* ... and the same in its file */
     uint64_t claimed;  /* S: the highest position known to be synced (WAL-3) */
     struct wal_recovery *out;
 };
@@ -321,19 +322,18 @@ static int enter_segment(struct recovery *rec, size_t at, struct error *err)
 }
 
 /* Walks the frames of a segment up to `limit` (the position at which the next one begins) or, with
- * UINT64_MAX, up to the first place without a frame; *out_offset is where the walk ended. */
+ * UINT64_MAX, up to the first place without a frame. */
 static int walk_segment(struct recovery *rec, struct wal_segment *segment,
-                        struct wal_reader *reader, uint64_t limit, uint64_t *out_offset,
-                        struct error *err)
+                        struct wal_reader *reader, uint64_t limit, struct error *err)
 {
-    uint64_t offset = WAL_HEADER_BYTES;
     struct wal_found found;
     int rc;
 
     rec->out->segment_count++;
     rec->out->closed_cleanly = false;
+    rec->offset = WAL_HEADER_BYTES;
     while (rec->position < limit && !rec->out->closed_cleanly) {
-        rc = wal_reader_look(reader, offset, &found, err);
+        rc = wal_reader_look(reader, rec->offset, &found, err);
         if (rc < 0) {
             return rc;
         }
@@ -345,12 +345,11 @@ static int walk_segment(struct recovery *rec, struct wal_segment *segment,
             return rc;
         }
         rec->out->closed_cleanly = found.header.kind == WAL_FRAME_CLOSE;
-        offset += found.len_bytes;
+        rec->offset += found.len_bytes;
     }
     segment->end_seq = rec->seq;
-    *out_offset = offset;
     if (limit != UINT64_MAX && rec->position != limit) {
-        return damaged(rec, segment, offset, err,
+        return damaged(rec, segment, rec->offset, err,
                        "no good frame, though the next segment shows that there was one");
     }
     return BLOCKDB_OK;
@@ -405,7 +404,7 @@ static int search_later(struct recovery *rec, struct error *err)
 
 /* An end known from elsewhere that the log does not have. */
 static int end_contradicted(const struct recovery *rec, const struct wal_segment *last,
-                            uint64_t offset, struct error *err)
+                            struct error *err)
 {
     const struct wal_end_mark *mark = &rec->options->end_mark;
     struct wal_path path;
@@ -421,32 +420,33 @@ static int end_contradicted(const struct recovery *rec, const struct wal_segment
                      "WAL segment '%s', offset %" PRIu64 ": the log ends at position %" PRIu64
                      " (seq %" PRIu64 "), but it was synced up to position %" PRIu64
                      " (seq %" PRIu64 "); what follows is damaged or missing: restore the files",
-                     path.text, offset, rec->position, rec->seq, mark->position, mark->end_seq);
+                     path.text, rec->offset, rec->position, rec->seq, mark->position,
+                     mark->end_seq);
 }
 
 /* WAL-3: whether what lies behind the end was ever durable. */
 static int judge_end(struct recovery *rec, const struct wal_segment *last,
-                     struct wal_reader *reader, uint64_t offset, struct error *err)
+                     struct wal_reader *reader, struct error *err)
 {
     const struct wal_end_mark *mark = &rec->options->end_mark;
     int rc;
 
     if (mark->kind != WAL_END_UNKNOWN && rec->position < mark->position) {
-        return end_contradicted(rec, last, offset, err);
+        return end_contradicted(rec, last, err);
     }
     if (mark->kind == WAL_END_EXACT) {
         bool agrees = rec->position == mark->position && rec->seq == mark->end_seq;
 
-        return agrees ? BLOCKDB_OK : end_contradicted(rec, last, offset, err);
+        return agrees ? BLOCKDB_OK : end_contradicted(rec, last, err);
     }
     if (last != NULL) {
-        rc = search_rest(rec, reader, offset, err);
+        rc = search_rest(rec, reader, rec->offset, err);
         if (rc < 0) {
             return rc;
         }
         if (rec->out->tail_cut_bytes > 0) {
             rec->out->tail_segment = last->number;
-            rec->out->tail_offset = offset;
+            rec->out->tail_offset = rec->offset;
         }
     }
     rc = search_later(rec, err);
@@ -458,9 +458,9 @@ static int judge_end(struct recovery *rec, const struct wal_segment *last,
     }
     if (last == NULL) {
         last = rec->found.items[rec->used_end];
-        offset = WAL_HEADER_BYTES;
+        rec->offset = WAL_HEADER_BYTES;
     }
-    return damaged(rec, last, offset, err,
+    return damaged(rec, last, rec->offset, err,
                    "no good frame, though later frames show that synced ones follow here or in the "
                    "next segment");
 }
@@ -498,7 +498,6 @@ static int walk_one(struct recovery *rec, size_t at, struct error *err)
     AUTO(wal_reader_deinit) struct wal_reader reader = {0};
     struct wal_segment *segment = rec->found.items[at];
     const struct wal_segment *next = next_in_chain(rec, at);
-    uint64_t offset = WAL_HEADER_BYTES;
     int rc;
 
     rc = enter_segment(rec, at, err);
@@ -507,12 +506,12 @@ static int walk_one(struct recovery *rec, size_t at, struct error *err)
     }
     if (rc == 0) {
         rc = walk_segment(rec, segment, &reader, next != NULL ? next->start.position : UINT64_MAX,
-                          &offset, err);
+                          err);
     }
     if (rc < 0 || next != NULL) {
         return rc;
     }
-    rc = judge_end(rec, segment, &reader, offset, err);
+    rc = judge_end(rec, segment, &reader, err);
     return rc < 0 ? rc : sync_last(rec, segment, err);
 }
 
@@ -522,7 +521,7 @@ static int walk_chain(struct recovery *rec, struct error *err)
 
     if (rec->used_end == 0) {
         rec->seq = rec->options->from_seq;
-        return judge_end(rec, NULL, NULL, 0, err);
+        return judge_end(rec, NULL, NULL, err);
     }
     for (i = rec->walk_begin; i < rec->used_end; i++) {
         if (rec->found.items[i]->in_chain) {
