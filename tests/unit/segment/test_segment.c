@@ -113,6 +113,48 @@ static void test_lookups(void **state)
     fixture_deinit(&f);
 }
 
+/* So many pages and blocks that each index has many partitions, and its directory grows. */
+static void test_large_index(void **state)
+{
+    struct segment_block_info info;
+    struct fixture f;
+    struct error err = {0};
+    uint64_t i;
+    unsigned round;
+
+    (void)state;
+    fixture_init(&f, 14);
+    f.record_max = 8;
+    f.options.segment_bytes = 2u << 20;
+    assert_int_equal(fixture_open(&f, &err), BLOCKDB_OK);
+    while (f.known_count < 2) {
+        fixture_append_ok(&f, 1);
+    }
+    assert_true(f.next_seq > 6000);
+    for (round = 0; round < 3; round++) {
+        for (i = 0; i < f.next_seq; i += 1 + i % 7) {
+            fixture_expect(&f, i);
+            assert_int_equal(segments_find_seq(f.segments, i, &info, &err), BLOCKDB_OK);
+            assert_int_equal(info.height, i);
+            assert_int_equal(segments_find_time(f.segments, fixture_time(i) + 1, &info, &err),
+                             BLOCKDB_OK);
+            assert_int_equal(info.height, i);
+        }
+        assert_int_equal(fixture_expect_scan(&f, 0, UINT64_MAX), f.next_seq);
+        assert_int_equal(segments_check(f.segments, 1, &err), BLOCKDB_OK);
+        if (round == 0) {
+            /* The same segment, once more active. */
+            f.known[0].finished = false;
+            f.known_count = 1;
+            f.next_seq = f.next_height = f.known[0].end_seq;
+            fixture_close(&f);
+            assert_int_equal(os_unlink(f.os, FIXTURE_DIR "/000002.blk", &err), BLOCKDB_OK);
+        }
+        fixture_reopen(&f, round == 2 ? 0 : f.next_seq);
+    }
+    fixture_deinit(&f);
+}
+
 static void test_scan_ranges(void **state)
 {
     struct fixture f;
@@ -437,6 +479,7 @@ int main(void)
         cmocka_unit_test(test_sizes),         cmocka_unit_test(test_misuse),
         cmocka_unit_test(test_hooks),         cmocka_unit_test(test_read_only),
         cmocka_unit_test(test_known_heights), cmocka_unit_test(test_real_files),
+        cmocka_unit_test(test_large_index),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
