@@ -292,7 +292,7 @@ uint32_t keyed_page_rank(const struct keyed_page *page, struct slice key, bool o
     if (page->prefix_len > 0) {
         struct slice prefix = slice_of(page->prefix, page->prefix_len);
         size_t len = key.len < prefix.len ? key.len : prefix.len;
-        int order = memcmp(key.data, prefix.data, len);
+        int order = len > 0 ? memcmp(key.data, prefix.data, len) : 0;
 
         if (order != 0) {
             return order < 0 ? 0 : page->restart_count;

@@ -7,11 +7,12 @@
 struct table_cursor {
     struct cursor base;
     struct table *table;
-    bool bypass; /* pages come through the window and stay out of the caches */
-    struct table_window window;
-    uint32_t top_at;        /* the partition at hand, in the top index */
-    uint32_t partition_at;  /* the data page at hand, in the partition */
-    struct page *partition; /* NULL when none is loaded; a reference, as data */
+    struct table_window data_window;
+    struct table_window index_window; /* holds nothing: partitions stand behind what they name, so
+                                         reading on from one would read all data twice */
+    uint32_t top_at;                  /* the partition at hand, in the top index */
+    uint32_t partition_at;            /* the data page at hand, in the partition */
+    struct page *partition;           /* NULL when none is loaded; a reference, as data */
     struct page *data;
     struct keyed_iter it; /* over data */
     struct item item;
@@ -27,13 +28,14 @@ static struct table_cursor *self(struct cursor *c)
 static int acquire(struct table_cursor *c, struct table_handle handle, enum table_page_kind kind,
                    struct page **slot, struct error *err)
 {
+    struct table_window *window = kind == TABLE_PAGE_DATA ? &c->data_window : &c->index_window;
     struct page *page;
     int rc;
 
     if (*slot != NULL && (*slot)->offset == handle.offset) {
         return BLOCKDB_OK;
     }
-    rc = table_page_acquire(c->table, handle, kind, c->bypass ? &c->window : NULL, &page, err);
+    rc = table_page_acquire(c->table, handle, kind, window, &page, err);
     if (rc < 0) {
         return rc;
     }
@@ -301,7 +303,7 @@ static void cursor_release(struct cursor *base)
 
     page_unref(c->partition);
     page_unref(c->data);
-    table_window_deinit(&c->window);
+    table_window_deinit(&c->data_window);
     table_unref(c->table);
     mem_free(c);
 }
@@ -321,20 +323,23 @@ static const struct cursor_ops table_cursor_ops = {
 int table_cursor_new(struct table *table, const struct table_cursor_options *options,
                      struct cursor **out, struct error *err)
 {
+    static const struct table_cursor_options defaults = {0};
+    const struct table_cursor_options *o = options != NULL ? options : &defaults;
     struct table_cursor *c = mem_alloc(sizeof(*c));
 
     if (c == NULL) {
         return error_set_no_memory(err);
     }
     c->base.ops = &table_cursor_ops;
-    c->bypass = options != NULL && options->bypass_cache;
     c->partition = NULL;
     c->data = NULL;
     c->it.at = NULL;
-    if (table_window_init(&c->window, c->bypass ? options->readahead_bytes : 0) < 0) {
+    if (table_window_init(&c->data_window, o->readahead_bytes) < 0) {
         mem_free(c);
         return error_set_no_memory(err);
     }
+    c->data_window.fills_cache = !o->bypass_cache;
+    c->index_window = (struct table_window){.fills_cache = !o->bypass_cache};
     c->table = table_ref(table);
     *out = &c->base;
     return BLOCKDB_OK;

@@ -241,7 +241,7 @@ int table_page_acquire(const struct table *t, struct table_handle handle, enum t
     epoch_leave(t->options.epoch);
     if (page == NULL) {
         rc = table_page_load(t, handle, kind, window, &page, err);
-        if (rc == BLOCKDB_OK && window == NULL) {
+        if (rc == BLOCKDB_OK && (window == NULL || window->fills_cache)) {
             (void)page_ref(page);
             epoch_enter(t->options.epoch);
             cache_add(cache, page);

@@ -31,8 +31,9 @@ struct table {
 RESULT_MUST_BE_USED int table_read_frame(const struct table *t, struct table_footer *out,
                                          struct error *err);
 
-/* A piece of the file read ahead, for readers that go through it once. */
+/* A piece of the file read ahead, for readers that go through it in order. */
 struct table_window {
+    bool fills_cache; /* pages read through it are put in their cache */
     uint8_t *data;
     size_t cap;
     uint64_t offset; /* in the file */
@@ -55,8 +56,8 @@ RESULT_MUST_BE_USED int table_page_load(const struct table *t, struct table_hand
 RESULT_MUST_BE_USED int table_page_borrow(const struct table *t, struct table_handle handle,
                                           enum table_page_kind kind, struct page **out,
                                           struct error *err);
-/* Gives the page with a reference of its own. Enters the epoch by itself. With a window the page is
- * taken from the cache when it is there, but not put there. */
+/* Gives the page with a reference of its own, from its cache when it is there. Enters the epoch by
+ * itself. window may be NULL: then the page is read alone and put in its cache. */
 RESULT_MUST_BE_USED int table_page_acquire(const struct table *t, struct table_handle handle,
                                            enum table_page_kind kind, struct table_window *window,
                                            struct page **out, struct error *err);

@@ -2,6 +2,7 @@
 /* Tables against a model: what goes in comes out, by key, by cursor, by version, whatever the
  * shape. */
 #include "base/mem.h"
+#include "os/os_fault.h"
 #include "table_test.h"
 
 #include <setjmp.h>
@@ -52,6 +53,10 @@ static void check_seeks(struct table *table, const struct samples *s, struct rng
     size_t n;
 
     assert_int_equal(table_cursor_new(table, NULL, &c, &err), 0);
+    assert_int_equal(cursor_seek(c, (struct slice){0}, &err), 0);
+    check_stands(c, s, 0);
+    assert_int_equal(cursor_seek_before(c, (struct slice){0}, &err), 0);
+    check_stands(c, s, s->count);
     for (n = 0; n < 2 * s->count; n++) {
         const struct slice near = s->at[rng_below(r, s->count)].item.key;
         uint8_t key[4097];
@@ -392,6 +397,63 @@ static void the_filter_spares_pages(void **state)
     samples_free(&s);
 }
 
+/* Walks the whole table and tells how many reads of the disk that took. */
+static uint64_t reads_of_walk(struct table *table, struct os_fault *counter,
+                              const struct table_cursor_options *options, bool forward)
+{
+    AUTO(cursor_free_ptr) struct cursor *c = NULL;
+    struct error err = {0};
+    uint64_t count = 0;
+
+    os_fault_arm(counter, &(struct os_fault_plan){.classes = OS_FAULT_READ});
+    assert_int_equal(table_cursor_new(table, options, &c, &err), 0);
+    assert_int_equal(forward ? cursor_seek_first(c, &err) : cursor_seek_last(c, &err), 0);
+    for (; cursor_valid(c); count++) {
+        assert_int_equal(forward ? cursor_next(c, &err) : cursor_prev(c, &err), 0);
+    }
+    assert_int_equal(count, table_facts(table)->key_count);
+    return os_fault_seen(counter);
+}
+
+static void walks_read_ahead(void **state)
+{
+    struct table_cursor_options ahead = {.bypass_cache = true, .readahead_bytes = 64 * 1024};
+    struct sample_options options = {.count = 6000, .value_len_max = 100};
+    struct os_fault *counter = os_fault_new(os_real());
+    struct rng r = rng_start();
+    struct samples s = samples_new(&r, &options);
+    struct table *table = NULL;
+    struct table_info info;
+    struct cache_stats stats;
+    struct error err = {0};
+    uint64_t windows;
+    struct env env;
+
+    (void)state;
+    env_init(&env, 16 << 20);
+    env.build.index_bytes = 4096;
+    assert_int_equal(env_build(&env, &s, &err), 0);
+    env.open.os = os_fault_os(counter);
+    assert_int_equal(env_open(&env, &table, &err), 0);
+    table_inspect(table, &info);
+    windows = info.data_bytes / ahead.readahead_bytes + 1;
+    assert_true(windows > 4 && info.data_pages > 20 * windows);
+    assert_in_range(reads_of_walk(table, counter, &ahead, true), windows,
+                    2 * windows + info.index_partitions);
+    assert_in_range(reads_of_walk(table, counter, &ahead, false), windows,
+                    2 * windows + info.index_partitions);
+    cache_stats_get(env.block_cache, &stats);
+    assert_int_equal(stats.page_count, 0); /* nothing stayed */
+    ahead.bypass_cache = false;
+    assert_in_range(reads_of_walk(table, counter, &ahead, true), windows,
+                    2 * windows + info.index_partitions);
+    assert_int_equal(reads_of_walk(table, counter, NULL, true), 0); /* now all is cached */
+    table_unref(table);
+    env_deinit(&env);
+    os_fault_free(counter);
+    samples_free(&s);
+}
+
 static void ranges_are_measured_by_the_index(void **state)
 {
     struct rng r = rng_start();
@@ -432,6 +494,7 @@ int main(void)
         cmocka_unit_test(an_empty_or_unfinished_file_is_no_table),
         cmocka_unit_test(a_table_knows_where_it_belongs),
         cmocka_unit_test(the_filter_spares_pages),
+        cmocka_unit_test(walks_read_ahead),
         cmocka_unit_test(ranges_are_measured_by_the_index),
     };
 
