@@ -75,8 +75,8 @@ static int refuse_foreign(void *context, const char *name, bool is_dir)
     char *found = context;
 
     (void)is_dir;
-    if (strcmp(name, LOCK_NAME) == 0) {
-        return BLOCKDB_OK;
+    if (strcmp(name, LOCK_NAME) == 0 || strcmp(name, IDENTITY_NAME ".tmp") == 0) {
+        return BLOCKDB_OK; /* what an interrupted creation leaves */
     }
     (void)snprintf(found, 256, "%s", name);
     return BLOCKDB_EFOREIGN;
