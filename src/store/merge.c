@@ -167,8 +167,8 @@ static int add_item(struct job *job, const struct item *item, struct error *err)
 static int check_cancelled(const struct merge_options *o, struct error *err)
 {
     if (o->cancelled != NULL && atomic_load_explicit(o->cancelled, memory_order_relaxed)) {
-        return error_set(err, BLOCKDB_ECANCELED, "a merge into level %" PRIu32 " of '%s' was stopped",
-                         o->level, o->dir);
+        return error_set(err, BLOCKDB_ECANCELED,
+                         "a merge into level %" PRIu32 " of '%s' was stopped", o->level, o->dir);
     }
     return BLOCKDB_OK;
 }

@@ -180,24 +180,31 @@ static bool part_is_busy(const struct plan *plan, struct part part)
     return part.count > 0 && run_of(plan, part.first, part.count).busy;
 }
 
-/* Whether no two of the tables touch: then nothing needs to be rewritten (POLICY-4). */
-static bool all_apart(const struct plan *plan, const struct part *parts, size_t count)
+/* Whether a table of part touches hull. */
+static bool touches(const struct plan *plan, struct part part, const struct hull *hull)
 {
     size_t i;
 
-    for (i = 1; i < count; i++) {
-        size_t j;
+    for (i = part.first; hull->any && i < part.first + part.count; i++) {
+        if (table_meta_overlaps(&plan->tables[i].meta, hull->first, hull->last)) {
+            return true;
+        }
+    }
+    return false;
+}
 
-        for (j = parts[i].first; j < parts[i].first + parts[i].count; j++) {
-            const struct table_meta *meta = &plan->tables[j].meta;
-            size_t k;
+/* Whether no part touches the range of another: then nothing needs to be rewritten (POLICY-4). */
+static bool all_apart(const struct plan *plan, const struct part *parts, size_t count)
+{
+    size_t i;
+    size_t j;
 
-            for (k = 0; k < i; k++) {
-                struct hull hull = hull_of(plan, &parts[k], 1);
+    for (i = 0; i < count; i++) {
+        struct hull hull = hull_of(plan, &parts[i], 1);
 
-                if (hull.any && table_meta_overlaps(meta, hull.first, hull.last)) {
-                    return false;
-                }
+        for (j = i + 1; j < count; j++) {
+            if (touches(plan, parts[j], &hull)) {
+                return false;
             }
         }
     }

@@ -6,12 +6,12 @@
 #include "os/os_fault.h"
 #include "store/identity.h"
 
-// clang-format off
-#include <stdarg.h>
 #include <setjmp.h>
+#include <stdarg.h>
 #include <stdio.h>
+
+/* after those that it needs */
 #include <cmocka.h>
-// clang-format on
 
 #define DIR "/db"
 #define PATH DIR "/" IDENTITY_NAME

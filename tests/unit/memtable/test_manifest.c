@@ -6,13 +6,13 @@
 #include "store/manifest_format.h"
 #include "store/manifest_log.h"
 
-// clang-format off
-#include <stdarg.h>
 #include <setjmp.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+/* after those that it needs */
 #include <cmocka.h>
-// clang-format on
 
 #define DIR "/db"
 

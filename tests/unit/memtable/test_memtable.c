@@ -4,13 +4,13 @@
 #include "os/os.h"
 #include "store/memtable.h"
 
-// clang-format off
-#include <stdarg.h>
 #include <setjmp.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+/* after those that it needs */
 #include <cmocka.h>
-// clang-format on
 
 /* ---- A model: every version in an array ------------------------------------------------------ */
 

@@ -10,13 +10,13 @@
 #include "store/merging_cursor.h"
 #include "store/table_set.h"
 
-// clang-format off
-#include <stdarg.h>
 #include <setjmp.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+/* after those that it needs */
 #include <cmocka.h>
-// clang-format on
 
 #define DIR "/db"
 #define KEYS 200

@@ -7,13 +7,13 @@
 #include "os/os.h"
 #include "store/merge_policy.h"
 
-// clang-format off
-#include <stdarg.h>
 #include <setjmp.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+/* after those that it needs */
 #include <cmocka.h>
-// clang-format on
 
 #define KEYS 48
 #define TABLES_MAX 4000

@@ -4,13 +4,13 @@
 #include "store/memtable.h"
 #include "store/merging_cursor.h"
 
-// clang-format off
-#include <stdarg.h>
 #include <setjmp.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+/* after those that it needs */
 #include <cmocka.h>
-// clang-format on
 
 #define KEYS 60
 #define SOURCES_MAX 9
