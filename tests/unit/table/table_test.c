@@ -235,6 +235,7 @@ int env_build(struct env *env, const struct samples *s, struct error *err)
 {
     struct table_facts facts = {0};
     struct table_builder *b;
+    uint64_t estimate;
     size_t i;
     int rc;
 
@@ -251,8 +252,10 @@ int env_build(struct env *env, const struct samples *s, struct error *err)
         }
     }
     assert_int_equal(table_builder_key_count(b), s->count);
+    estimate = table_builder_bytes(b);
     rc = table_builder_finish(b, &facts, err);
     if (rc == BLOCKDB_OK) {
+        assert_true(facts.file_bytes <= estimate + 16384); /* properties have two whole keys */
         assert_int_equal(facts.key_count, s->count);
         assert_true(slice_equal(buf_slice(&facts.key_min), s->at[0].item.key));
         assert_true(slice_equal(buf_slice(&facts.key_max), s->at[s->count - 1].item.key));

@@ -160,6 +160,7 @@ static void check_all(struct env *env, const struct samples *s, struct rng *r)
     table_inspect(table, &info);
     assert_int_equal(info.codec, env->build.codec);
     assert_true(info.data_pages > 0 && info.index_partitions > 0);
+    assert_string_equal(table_path(table), env->path);
     cache_check(env->block_cache);
     cache_check(env->index_cache);
 }
@@ -180,6 +181,7 @@ static const struct shape shapes[] = {
     {{.count = 400, .key_len_max = 2, .value_len_max = 0}, 256, 128, 20, false},
     {{.count = 300, .value_len_max = 50, .long_list = 300}, 1024, 512, 10, false},
     {{.count = 100, .value_len_max = 50, .long_list = 20000}, 1024, 512, 10, true},
+    {{.count = 700, .value_len_max = 0, .long_list = 200}, 100000, 512, 10, false},
     {{.count = 40, .value_len_max = 200000}, 32768, 4096, 1, false},
 };
 
