@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define INLINE_BYTES_FIRST (1024u * 1024)
+#define INLINE_BYTES_FIRST (64u * 1024)
 
 /* Paths. */
 

@@ -21,6 +21,10 @@
 #define ZERO_SYNC_BYTES (4u * 1024 * 1024)
 #define PREPARED_MAX 2 /* recycled segments wait up to this many; new ones are made only for 1 */
 
+/* Kept segments: programs that run for a moment leave short ones, whose bytes alone would let
+ * thousands gather. */
+#define OLD_FILES_MAX 256
+
 enum job_kind {
     JOB_NONE,
     JOB_HINT,    /* start writing back unsynced frames */
@@ -382,7 +386,7 @@ static struct job next_job(struct wal *wal) REQUIRES(wal->mu)
                             .hint_begin = wal->hint_begin,
                             .hint_end = wal->hint_end};
     }
-    if (wal->old.bytes > wal->keep_bytes) {
+    if (wal->old.bytes > wal->keep_bytes || wal->old.count > OLD_FILES_MAX) {
         job.segment = wal_queue_pop(&wal->old);
         job.suffix = WAL_SUFFIX_OLD;
         job.kind = fate(wal, job.segment);
