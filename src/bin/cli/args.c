@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bin/cli/args.h"
 
+#include "base/assert.h"
 #include "base/text.h"
 #include "base/units.h"
 
@@ -87,6 +88,67 @@ static const struct option_spec *spec_of_word(const struct args *args, const cha
     return spec != NULL ? spec : option_find(global_options, word + 2, len);
 }
 
+/* The position of word among the choices "a|b|c"; -1 when it is none. */
+static int choice_find(const char *choices, const char *word)
+{
+    size_t len = strlen(word);
+    int index = 0;
+
+    while (true) {
+        size_t choice_len = strcspn(choices, "|");
+
+        if (choice_len == len && memcmp(choices, word, len) == 0) {
+            return index;
+        }
+        if (choices[choice_len] == '\0') {
+            return -1;
+        }
+        choices += choice_len + 1;
+        index++;
+    }
+}
+
+static bool is_number(const struct option_spec *spec)
+{
+    return strcmp(spec->value, "N") == 0 || strcmp(spec->value, "SEQ") == 0 ||
+           strcmp(spec->value, "HEIGHT") == 0;
+}
+
+static int value_check(const struct option_spec *spec, const char *value, struct error *err)
+{
+    uint64_t number;
+    int rc = BLOCKDB_OK;
+
+    if (is_number(spec)) {
+        rc = number_parse(value, &number, err);
+    } else if (strcmp(spec->value, "DURATION") == 0) {
+        rc = duration_parse(value, &number, err);
+    } else if (strchr(spec->value, '|') != NULL && choice_find(spec->value, value) < 0) {
+        rc = error_set(err, BLOCKDB_EINVAL, "'%.32s' must be one of %s", value, spec->value);
+    }
+    return rc < 0 ? error_wrap(err, rc, "option --%s", spec->name) : rc;
+}
+
+static int option_add(struct args *args, const struct option_spec *spec, const char *value,
+                      struct error *err)
+{
+    int rc = value != NULL ? value_check(spec, value, err) : BLOCKDB_OK;
+
+    if (rc < 0) {
+        return rc;
+    }
+    if (!spec->repeatable && args_has(args, spec->name)) {
+        return error_set(err, BLOCKDB_EINVAL, "option --%s is given twice", spec->name);
+    }
+    if (args->option_count == ARGS_OPTIONS_MAX) {
+        return error_set(err, BLOCKDB_ELIMIT, "more than %d options", ARGS_OPTIONS_MAX);
+    }
+    args->options[args->option_count].spec = spec;
+    args->options[args->option_count].value = value;
+    args->option_count++;
+    return BLOCKDB_OK;
+}
+
 static int option_parse(struct args *args, struct cursor_args *c, struct error *err)
 {
     const char *word = c->argv[c->at];
@@ -106,16 +168,7 @@ static int option_parse(struct args *args, struct cursor_args *c, struct error *
         }
         value = c->argv[++c->at];
     }
-    if (!spec->repeatable && args_has(args, spec->name)) {
-        return error_set(err, BLOCKDB_EINVAL, "option --%s is given twice", spec->name);
-    }
-    if (args->option_count == ARGS_OPTIONS_MAX) {
-        return error_set(err, BLOCKDB_ELIMIT, "more than %d options", ARGS_OPTIONS_MAX);
-    }
-    args->options[args->option_count].spec = spec;
-    args->options[args->option_count].value = value;
-    args->option_count++;
-    return BLOCKDB_OK;
+    return option_add(args, spec, value, err);
 }
 
 static int positional_add(struct args *args, const char *word, struct error *err)
@@ -143,7 +196,7 @@ static int args_check_count(const struct args *args, struct error *err)
         args_has(args, "help") || args_has(args, "version")) {
         return BLOCKDB_OK;
     }
-    return error_set(err, BLOCKDB_EINVAL, "%s needs %u argument%s: %s %s", args->command->name,
+    return error_set(err, BLOCKDB_EINVAL, "%u argument%s needed: %s %s",
                      args->command->arguments_min, args->command->arguments_min == 1 ? "" : "s",
                      args->command->name, args->command->arguments);
 }
@@ -217,18 +270,16 @@ int argument_number(const char *text, const char *what, uint64_t *out, struct er
     return rc < 0 ? error_wrap(err, rc, "%s", what) : rc;
 }
 
-int args_u64(const struct args *args, const char *name, uint64_t fallback, uint64_t *out,
-             struct error *err)
+uint64_t args_u64(const struct args *args, const char *name, uint64_t fallback)
 {
     const char *text = args_value(args, name);
-    int rc;
+    uint64_t number = fallback;
 
-    if (text == NULL) {
-        *out = fallback;
-        return BLOCKDB_OK;
+    if (text != NULL) {
+        /* It was checked when it was parsed. */
+        ASSERT(number_parse(text, &number, NULL) == BLOCKDB_OK);
     }
-    rc = number_parse(text, out, err);
-    return rc < 0 ? error_wrap(err, rc, "option --%s", name) : rc;
+    return number;
 }
 
 int time_parse(const char *text, uint64_t *out_ms, struct error *err)
@@ -244,22 +295,29 @@ int time_parse(const char *text, uint64_t *out_ms, struct error *err)
     return BLOCKDB_OK;
 }
 
-int args_durability(const struct args *args, enum blockdb_durability *out, struct error *err)
+unsigned args_choice(const struct args *args, const char *name, unsigned fallback)
 {
-    static const char *const names[] = {"none", "interval", "group", "always"};
-    const char *text = args_value(args, "durability");
-    int i;
+    unsigned i;
 
-    if (text == NULL) {
-        *out = BLOCKDB_DURABILITY_DEFAULT;
-        return BLOCKDB_OK;
-    }
-    for (i = 0; i < 4; i++) {
-        if (strcmp(names[i], text) == 0) {
-            *out = (enum blockdb_durability)(BLOCKDB_DURABILITY_NONE + i);
-            return BLOCKDB_OK;
+    for (i = args->option_count; i > 0; i--) {
+        const struct option_spec *spec = args->options[i - 1].spec;
+
+        if (strcmp(spec->name, name) == 0) {
+            int choice = choice_find(spec->value, args->options[i - 1].value);
+
+            ASSERT(choice >= 0); /* it was checked when it was parsed */
+            return (unsigned)choice;
         }
     }
-    return error_set(err, BLOCKDB_EINVAL,
-                     "option --durability: '%.64s' must be none, interval, group or always", text);
+    return fallback;
+}
+
+enum blockdb_durability args_durability(const struct args *args)
+{
+    static const enum blockdb_durability modes[] = {
+        BLOCKDB_DURABILITY_NONE,   BLOCKDB_DURABILITY_INTERVAL, BLOCKDB_DURABILITY_GROUP,
+        BLOCKDB_DURABILITY_ALWAYS, BLOCKDB_DURABILITY_DEFAULT,
+    };
+
+    return modes[args_choice(args, "durability", 4)];
 }

@@ -32,7 +32,9 @@ struct args {
 };
 
 /* Parses argv[0 .. argc-1], which holds no program name. EINVAL says what is wrong and what was
- * perhaps meant. With --help or --version the number of arguments is not checked. */
+ * perhaps meant. Values of options that are numbers, durations or choices are checked, so that a
+ * mistake is told before a database is opened. With --help or --version the number of arguments is
+ * not checked. */
 RESULT_MUST_BE_USED int args_parse(struct args *args, int argc, char *const *argv,
                                    struct error *err);
 
@@ -42,14 +44,14 @@ const char *args_value_at(const struct args *args, const char *name, unsigned n)
 /* The last value of an option, or NULL. */
 const char *args_value(const struct args *args, const char *name);
 
-/* *out becomes the value as a number, or fallback when the option is absent. */
-RESULT_MUST_BE_USED int args_u64(const struct args *args, const char *name, uint64_t fallback,
-                                 uint64_t *out, struct error *err);
+/* The value of an option that is a number (N, SEQ or HEIGHT); fallback when it is absent. */
+uint64_t args_u64(const struct args *args, const char *name, uint64_t fallback);
 /* A number as text: an argument called `what` in messages. */
 RESULT_MUST_BE_USED int argument_number(const char *text, const char *what, uint64_t *out,
                                         struct error *err);
 /* RFC 3339, or milliseconds since 1970. */
 RESULT_MUST_BE_USED int time_parse(const char *text, uint64_t *out_ms, struct error *err);
+/* Which of its choices "a|b|c" an option has, from 0; fallback when it is absent. */
+unsigned args_choice(const struct args *args, const char *name, unsigned fallback);
 /* The option --durability; DEFAULT when absent. */
-RESULT_MUST_BE_USED int args_durability(const struct args *args, enum blockdb_durability *out,
-                                        struct error *err);
+enum blockdb_durability args_durability(const struct args *args);

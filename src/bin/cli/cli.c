@@ -34,13 +34,13 @@ enum exit_code exit_code_of(int status, bool checks_damage)
     case BLOCKDB_ETIMEDOUT:
         return EXIT_TIMEOUT;
     case BLOCKDB_EDENIED:
-    case BLOCKDB_EREADONLY:
         return EXIT_DENIED;
     case BLOCKDB_ECANCELED:
         return EXIT_INTERRUPTED;
     case BLOCKDB_EIO:
     case BLOCKDB_ENOSPC:
     case BLOCKDB_ENOMEM:
+    case BLOCKDB_EREADONLY:
     case BLOCKDB_ELIMIT:
     case BLOCKDB_EVERSION:
     case BLOCKDB_EFOREIGN:
@@ -83,11 +83,8 @@ int cli_at_seq(struct cli *cli, uint64_t *out_seq, struct error *err)
     if (at != NULL && as_of != NULL) {
         return error_set(err, BLOCKDB_EINVAL, "options --at and --as-of exclude each other");
     }
-    if (at != NULL) {
-        return args_u64(&cli->args, "at", 0, out_seq, err);
-    }
     if (as_of == NULL) {
-        *out_seq = BLOCKDB_SEQ_NONE;
+        *out_seq = args_u64(&cli->args, "at", BLOCKDB_SEQ_NONE);
         return BLOCKDB_OK;
     }
     rc = time_parse(as_of, &time_ms, err);
@@ -104,16 +101,16 @@ int cli_at_seq(struct cli *cli, uint64_t *out_seq, struct error *err)
 /* Sets the form of the output: -o, --json, or what suits the command. */
 static int choose_format(struct cli *cli, struct error *err)
 {
-    const char *text = args_value(&cli->args, "output");
+    enum output_format usual = cli->args.command->prints_raw ? OUTPUT_RAW : OUTPUT_TABLE;
 
-    cli->format = cli->args.command->prints_raw ? OUTPUT_RAW : OUTPUT_TABLE;
-    if (text != NULL && args_has(&cli->args, "json")) {
+    cli->format = (enum output_format)args_choice(&cli->args, "output", usual);
+    if (args_has(&cli->args, "output") && args_has(&cli->args, "json")) {
         return error_set(err, BLOCKDB_EINVAL, "options --json and --output exclude each other");
     }
     if (args_has(&cli->args, "json")) {
         cli->format = OUTPUT_JSON;
     }
-    return text != NULL ? output_format_parse(text, &cli->format, err) : BLOCKDB_OK;
+    return BLOCKDB_OK;
 }
 
 /* Prints the failure of the running command, unless it is that nobody reads our output. */
@@ -241,22 +238,31 @@ static int no_command(struct cli *cli, struct error *err)
                      "commands");
 }
 
+static int configure(struct cli *cli, char *const *environment, struct error *err)
+{
+    struct config_logging logging;
+    int rc = cli_configure(cli, environment, err);
+
+    if (rc == BLOCKDB_OK) {
+        logging = config_logging(cli->config);
+        rc = messages_configure(&cli->messages, &logging, err);
+    }
+    return rc == BLOCKDB_ENOTFOUND ? BLOCKDB_EIO : rc; /* a missing file is no missing key */
+}
+
 static int run_all(struct cli *cli, int argc, char *const *argv, char *const *environment,
                    struct error *err)
 {
-    struct config_logging logging;
     int rc = args_parse(&cli->args, argc - 1, argv + 1, err);
 
     if (rc < 0 || run_informative(cli, &rc, err)) {
         return rc;
     }
-    rc = cli_configure(cli, environment, err);
+    rc = configure(cli, environment, err);
     if (rc < 0) {
         return rc;
     }
-    logging = config_logging(cli->config);
-    rc = messages_configure(&cli->messages, &logging, err);
-    if (rc == BLOCKDB_OK && cli->args.command == NULL) {
+    if (cli->args.command == NULL) {
         rc = no_command(cli, err);
     }
     return rc < 0 ? rc : run_command(cli, err);

@@ -32,18 +32,11 @@ static int sample_parse(const struct args *args, double *out, struct error *err)
 static int verify_options(const struct args *args, struct blockdb_verify_options *out,
                           struct error *err)
 {
-    uint64_t threads = 0;
-    int rc = args_u64(args, "from", 0, &out->from_seq, err);
+    uint64_t threads = args_u64(args, "threads", 0);
+    int rc = sample_parse(args, &out->sample_percent, err);
 
-    if (rc == BLOCKDB_OK) {
-        rc = args_u64(args, "to", BLOCKDB_SEQ_NONE, &out->to_seq, err);
-    }
-    if (rc == BLOCKDB_OK) {
-        rc = args_u64(args, "threads", 0, &threads, err);
-    }
-    if (rc == BLOCKDB_OK) {
-        rc = sample_parse(args, &out->sample_percent, err);
-    }
+    out->from_seq = args_u64(args, "from", 0);
+    out->to_seq = args_u64(args, "to", BLOCKDB_SEQ_NONE);
     if (rc == BLOCKDB_OK && out->from_seq > out->to_seq) {
         rc = error_set(err, BLOCKDB_EINVAL, "option --from: %" PRIu64 " lies behind --to",
                        out->from_seq);
@@ -162,19 +155,15 @@ static int blocks_print(struct cli *cli, uint64_t from, uint64_t limit, struct e
 int cmd_blocks(struct cli *cli, struct error *err)
 {
     struct blockdb_head head;
-    uint64_t limit;
-    uint64_t from;
-    int rc = args_u64(&cli->args, "limit", BLOCKS_LIMIT, &limit, err);
+    uint64_t limit = args_u64(&cli->args, "limit", BLOCKS_LIMIT);
+    uint64_t newest;
+    int rc = blockdb_head_get(cli->db, &head, err);
 
-    if (rc == BLOCKDB_OK) {
-        rc = blockdb_head_get(cli->db, &head, err);
+    if (rc < 0) {
+        return rc;
     }
-    if (rc == BLOCKDB_OK) {
-        uint64_t newest = head.block_count > limit ? head.block_count - limit : 0;
-
-        rc = args_u64(&cli->args, "from", newest, &from, err);
-    }
-    return rc < 0 ? rc : blocks_print(cli, from, limit, err);
+    newest = head.block_count > limit ? head.block_count - limit : 0;
+    return blocks_print(cli, args_u64(&cli->args, "from", newest), limit, err);
 }
 
 int cmd_block(struct cli *cli, struct error *err)

@@ -17,6 +17,7 @@
 #define PROGRESS_EVERY 256
 #define NO_COLUMN SIZE_MAX
 
+/* In the order of the choices of --format. */
 enum import_format { IMPORT_JSONL, IMPORT_CSV, IMPORT_LINES };
 
 /* How the columns of a CSV file become keys and values. */
@@ -358,29 +359,12 @@ static bool has_suffix(const char *path, const char *suffix)
     return path_len > len && strcmp(path + path_len - len, suffix) == 0;
 }
 
-static int choose_import_format(const struct args *args, enum import_format *out, struct error *err)
+static enum import_format format_of_path(const char *path)
 {
-    const char *format = args_value(args, "format");
-    const char *path = args->positional[0];
-
-    if (format == NULL) {
-        *out = has_suffix(path, ".csv")                               ? IMPORT_CSV
-               : has_suffix(path, ".tsv") || has_suffix(path, ".txt") ? IMPORT_LINES
-                                                                      : IMPORT_JSONL;
-    } else if (strcmp(format, "jsonl") == 0) {
-        *out = IMPORT_JSONL;
-    } else if (strcmp(format, "csv") == 0) {
-        *out = IMPORT_CSV;
-    } else if (strcmp(format, "lines") == 0) {
-        *out = IMPORT_LINES;
-    } else {
-        return error_set(err, BLOCKDB_EINVAL,
-                         "option --format: '%.32s' must be jsonl, csv or lines", format);
+    if (has_suffix(path, ".csv")) {
+        return IMPORT_CSV;
     }
-    if (*out == IMPORT_LINES && args_has(args, "key-field")) {
-        return error_set(err, BLOCKDB_EINVAL, "option --key-field: lines have no fields");
-    }
-    return BLOCKDB_OK;
+    return has_suffix(path, ".tsv") || has_suffix(path, ".txt") ? IMPORT_LINES : IMPORT_JSONL;
 }
 
 static int import_all(struct import *im, enum import_format format, struct error *err)
@@ -423,18 +407,14 @@ static void import_print(struct import *im)
 
 static int import_run(struct import *im, enum import_format format, struct error *err)
 {
-    enum blockdb_durability durability;
-    int rc = args_durability(&im->cli->args, &durability, err);
+    int rc;
 
-    if (rc < 0) {
-        return rc;
-    }
     im->parser = change_parser_new();
     if (im->parser == NULL) {
         return error_set_no_memory(err);
     }
     cli_progress_init(im->cli, &im->progress);
-    loader_init(&im->loader, im->cli->db, durability);
+    loader_init(&im->loader, im->cli->db, args_durability(&im->cli->args));
     rc = import_all(im, format, err);
     if (rc == BLOCKDB_OK) {
         import_print(im);
@@ -447,12 +427,15 @@ static int import_run(struct import *im, enum import_format format, struct error
 int cmd_import(struct cli *cli, struct error *err)
 {
     struct import im = {.cli = cli, .key_field = args_value(&cli->args, "key-field")};
-    enum import_format format;
-    int rc = choose_import_format(&cli->args, &format, err);
+    const char *path = cli->args.positional[0];
+    enum import_format format = (enum import_format)args_choice(&cli->args, "format",
+                                                                format_of_path(path));
+    int rc;
 
-    if (rc == BLOCKDB_OK) {
-        rc = input_open(&im.in, cli->os, cli->args.positional[0], err);
+    if (format == IMPORT_LINES && im.key_field != NULL) {
+        return error_set(err, BLOCKDB_EINVAL, "option --key-field: lines have no fields");
     }
+    rc = input_open(&im.in, cli->os, path, err);
     if (rc < 0) {
         return rc;
     }

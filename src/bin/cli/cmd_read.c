@@ -37,7 +37,7 @@ static void get_print(struct cli *cli, struct slice key, const struct blockdb_va
         entry_print(&printer, &entry);
     } else {
         out_slice(&cli->out, entry.value);
-        if (cli->stdout_terminal) {
+        if (cli->stdout_terminal || cli->in_shell) {
             out_text(&cli->out, "\n");
         }
     }
@@ -156,12 +156,9 @@ int cmd_history(struct cli *cli, struct error *err)
 {
     const char *key = cli->args.positional[0];
     AUTO(history_free_ptr) struct blockdb_history *history = NULL;
-    uint64_t limit;
-    int rc = args_u64(&cli->args, "limit", UINT64_MAX, &limit, err);
+    uint64_t limit = args_u64(&cli->args, "limit", UINT64_MAX);
+    int rc = blockdb_history_new(cli->db, key, strlen(key), NULL, &history, err);
 
-    if (rc == BLOCKDB_OK) {
-        rc = blockdb_history_new(cli->db, key, strlen(key), NULL, &history, err);
-    }
     return rc < 0 ? rc : history_print(cli, history, limit, err);
 }
 
@@ -229,12 +226,8 @@ int cmd_scan(struct cli *cli, struct error *err)
     struct blockdb_scan_options options;
     const char *start = args_value(&cli->args, "start");
     const char *end = args_value(&cli->args, "end");
-    uint64_t limit;
     int rc = scan_prepare(cli, &options, err);
 
-    if (rc == BLOCKDB_OK) {
-        rc = args_u64(&cli->args, "limit", UINT64_MAX, &limit, err);
-    }
     if (rc < 0) {
         return rc;
     }
@@ -244,7 +237,7 @@ int cmd_scan(struct cli *cli, struct error *err)
     options.end_len = end != NULL ? strlen(end) : 0;
     options.reverse = args_has(&cli->args, "reverse");
     options.keys_only = args_has(&cli->args, "keys-only");
-    return scan_print(cli, &options, limit, err);
+    return scan_print(cli, &options, args_u64(&cli->args, "limit", UINT64_MAX), err);
 }
 
 static void csv_print_field(struct cli *cli, struct slice field)
@@ -309,17 +302,11 @@ static int export_print(struct cli *cli, struct blockdb_iter *iter, bool is_csv,
 
 int cmd_export(struct cli *cli, struct error *err)
 {
-    const char *format = args_value(&cli->args, "format");
     AUTO(iter_free_ptr) struct blockdb_iter *iter = NULL;
     struct blockdb_scan_options options;
-    bool is_csv = format != NULL && strcmp(format, "csv") == 0;
-    int rc;
+    bool is_csv = args_choice(&cli->args, "format", 0) == 1;
+    int rc = scan_prepare(cli, &options, err);
 
-    if (format != NULL && !is_csv && strcmp(format, "jsonl") != 0) {
-        return error_set(err, BLOCKDB_EINVAL, "option --format: '%.32s' must be jsonl or csv",
-                         format);
-    }
-    rc = scan_prepare(cli, &options, err);
     if (rc == BLOCKDB_OK) {
         rc = blockdb_iter_new(cli->db, &options, &iter, err);
     }

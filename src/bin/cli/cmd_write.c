@@ -6,13 +6,15 @@
 #include "bin/cli/cli.h"
 #include "bin/cli/input.h"
 
+#include <inttypes.h>
 #include <string.h>
 
-static int write_options(const struct cli *cli, struct blockdb_write_options *out,
-                         struct error *err)
+static struct blockdb_write_options write_options(const struct cli *cli)
 {
-    *out = (struct blockdb_write_options)BLOCKDB_WRITE_OPTIONS_INIT;
-    return args_durability(&cli->args, &out->durability, err);
+    struct blockdb_write_options options = BLOCKDB_WRITE_OPTIONS_INIT;
+
+    options.durability = args_durability(&cli->args);
+    return options;
 }
 
 static void print_one(struct cli *cli, const struct blockdb_write_result *result)
@@ -22,10 +24,10 @@ static void print_one(struct cli *cli, const struct blockdb_write_result *result
         {.name = "time", .type = FIELD_TIME, .number = result->time_ms},
     };
 
-    if (cli->format == OUTPUT_RAW) {
-        fields_print(&cli->out, cli->format, fields, 1);
+    if (cli->format == OUTPUT_TABLE) {
+        out_format(&cli->out, "seq %" PRIu64 "\n", result->first_seq);
     } else {
-        fields_print(&cli->out, cli->format, fields, 2);
+        fields_print(&cli->out, cli->format, fields, cli->format == OUTPUT_RAW ? 1 : 2);
     }
 }
 
@@ -79,16 +81,13 @@ static int put_if_absent(struct cli *cli, struct slice key, struct slice value,
                          struct blockdb_write_result *out, struct error *err)
 {
     AUTO(batch_free_ptr) struct blockdb_batch *batch = blockdb_batch_new(cli->db);
-    struct blockdb_write_options options;
+    struct blockdb_write_options options = write_options(cli);
     int rc;
 
     if (batch == NULL) {
         return error_set_no_memory(err);
     }
-    rc = write_options(cli, &options, err);
-    if (rc == BLOCKDB_OK) {
-        rc = blockdb_batch_require_absent(batch, key.data, key.len, err);
-    }
+    rc = blockdb_batch_require_absent(batch, key.data, key.len, err);
     if (rc == BLOCKDB_OK) {
         rc = blockdb_batch_put(batch, key.data, key.len, value.data, value.len, err);
     }
@@ -98,15 +97,10 @@ static int put_if_absent(struct cli *cli, struct slice key, struct slice value,
 static int put_value(struct cli *cli, struct slice key, struct slice value,
                      struct blockdb_write_result *out, struct error *err)
 {
-    struct blockdb_write_options options;
-    int rc;
+    struct blockdb_write_options options = write_options(cli);
 
     if (args_has(&cli->args, "if-absent")) {
         return put_if_absent(cli, key, value, out, err);
-    }
-    rc = write_options(cli, &options, err);
-    if (rc < 0) {
-        return rc;
     }
     return blockdb_put(cli->db, key.data, key.len, value.data, value.len, &options, out, err);
 }
@@ -133,13 +127,10 @@ int cmd_put(struct cli *cli, struct error *err)
 int cmd_delete(struct cli *cli, struct error *err)
 {
     const char *key = cli->args.positional[0];
-    struct blockdb_write_options options;
+    struct blockdb_write_options options = write_options(cli);
     struct blockdb_write_result result;
-    int rc = write_options(cli, &options, err);
+    int rc = blockdb_delete(cli->db, key, strlen(key), &options, &result, err);
 
-    if (rc == BLOCKDB_OK) {
-        rc = blockdb_delete(cli->db, key, strlen(key), &options, &result, err);
-    }
     if (rc == BLOCKDB_OK) {
         print_one(cli, &result);
     }
@@ -181,7 +172,7 @@ static int batch_fill(struct input *in, struct blockdb_batch *batch, struct erro
             rc = batch_add(batch, &change, err);
         }
         if (rc < 0) {
-            return error_wrap(err, rc, "%s, line %llu", in->name, (unsigned long long)in->line);
+            return error_wrap(err, rc, "%s, line %" PRIu64, in->name, in->line);
         }
     }
     return rc == BLOCKDB_ENOTFOUND ? BLOCKDB_OK : rc;
@@ -206,17 +197,14 @@ static int batch_read(struct cli *cli, struct blockdb_batch *batch, struct error
 int cmd_batch(struct cli *cli, struct error *err)
 {
     AUTO(batch_free_ptr) struct blockdb_batch *batch = blockdb_batch_new(cli->db);
-    struct blockdb_write_options options;
+    struct blockdb_write_options options = write_options(cli);
     struct blockdb_write_result result;
     int rc;
 
     if (batch == NULL) {
         return error_set_no_memory(err);
     }
-    rc = write_options(cli, &options, err);
-    if (rc == BLOCKDB_OK) {
-        rc = batch_read(cli, batch, err);
-    }
+    rc = batch_read(cli, batch, err);
     if (rc == BLOCKDB_OK) {
         rc = blockdb_write(cli->db, batch, &options, &result, err);
     }
@@ -227,7 +215,12 @@ int cmd_batch(struct cli *cli, struct error *err)
             {.name = "time", .type = FIELD_TIME, .number = result.time_ms},
         };
 
-        fields_print(&cli->out, cli->format, fields, sizeof(fields) / sizeof(fields[0]));
+        if (cli->format == OUTPUT_TABLE) {
+            out_format(&cli->out, "seq %" PRIu64 " to %" PRIu64 "\n", result.first_seq,
+                       result.first_seq + result.count - 1);
+        } else {
+            fields_print(&cli->out, cli->format, fields, sizeof(fields) / sizeof(fields[0]));
+        }
     }
     return rc;
 }

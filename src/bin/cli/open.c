@@ -148,7 +148,7 @@ int cli_open(struct cli *cli, struct error *err)
     const char *dir = config_get(cli->config, "database.data_dir");
     struct error own;
     struct error *to = err != NULL ? err : &own;
-    uint64_t limit_ns;
+    uint64_t limit_ns = 0;
     int rc = wait_limit(cli, &limit_ns, to);
 
     if (rc < 0) {

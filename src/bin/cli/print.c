@@ -13,21 +13,6 @@
 #define NAME_COLUMNS 26
 #define FIELD_TEXT_MAX 256
 
-int output_format_parse(const char *text, enum output_format *out, struct error *err)
-{
-    static const char *const names[] = {"table", "json", "jsonl", "raw"};
-    unsigned i;
-
-    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (strcmp(names[i], text) == 0) {
-            *out = (enum output_format)i;
-            return BLOCKDB_OK;
-        }
-    }
-    return error_set(err, BLOCKDB_EINVAL,
-                     "option --output: '%.32s' must be table, json, jsonl or raw", text);
-}
-
 /* ---- Entries ------------------------------------------------------------------------------- */
 
 static const char *kind_name(enum blockdb_kind kind)

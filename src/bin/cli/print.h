@@ -16,11 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* In the order of the choices of --output. */
 enum output_format { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_JSONL, OUTPUT_RAW };
-
-/* EINVAL names the choices. */
-RESULT_MUST_BE_USED int output_format_parse(const char *text, enum output_format *out,
-                                            struct error *err);
 
 /* ---- Entries ------------------------------------------------------------------------------- */
 
