@@ -101,8 +101,32 @@ static inline const struct memtable_entry *memtable_node_newest(const struct mem
     return atomic_load_explicit(&node->newest, memory_order_acquire);
 }
 
+static inline uint32_t memtable_height(const struct memtable *mt)
+{
+    return atomic_load_explicit(&mt->height, memory_order_relaxed);
+}
+
+/* Where a key stands to the node behind link: > 0 when the node's key is smaller. A link that ends
+ * the level counts as greater than all. *out_next is the node when it was looked at. */
+static inline int memtable_link_compare(const struct memtable_link *link, uint64_t prefix,
+                                        struct slice key, struct memtable_node **out_next)
+{
+    uint64_t p = atomic_load_explicit(&link->prefix, memory_order_acquire);
+    struct memtable_node *next = memtable_link_next(link);
+
+    *out_next = next;
+    if (__builtin_expect(p != prefix, 1)) {
+        return prefix > p ? 1 : -1;
+    }
+    return next == NULL ? -1 : slice_compare(key, memtable_node_key(next));
+}
+
 /* The prefix of a key in this memtable. */
 uint64_t memtable_prefix(const struct memtable *mt, struct slice key);
+/* The node that holds key, or NULL; then *out_next is the first node behind key's place, or NULL.
+ */
+struct memtable_node *memtable_find(const struct memtable *mt, struct slice key,
+                                    struct memtable_node **out_next);
 /* The first node whose key is not below key; NULL when there is none. */
 struct memtable_node *memtable_seek(const struct memtable *mt, struct slice key);
 /* The last node whose key is below key, or NULL; with key NULL, the last node. */
