@@ -70,8 +70,8 @@ void memtable_unref_ptr(struct memtable **mt);
 /* Takes len bytes (aligned to 8) that live as long as the memtable; NULL when out of memory. */
 void *memtable_alloc(struct memtable *mt, size_t len) __attribute__((warn_unused_result));
 
-/* Makes sure that `count` adds of keys with key_bytes bytes in all cannot fail (MEM-5), as long as
- * no memtable_alloc() comes between. ENOMEM changes nothing. */
+/* Makes sure that the next `count` adds, of keys with key_bytes bytes in all, cannot fail (MEM-5);
+ * memtable_alloc() takes nothing of it. ENOMEM changes nothing. */
 RESULT_MUST_BE_USED int memtable_reserve(struct memtable *mt, size_t count, size_t key_bytes);
 
 /* Inserts a version of key, which is copied (at most MEMTABLE_KEY_BYTES_MAX bytes). Seqs over all

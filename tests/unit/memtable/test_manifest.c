@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/assert.h"
 #include "base/mem.h"
 #include "os/os_crash.h"
 #include "os/os_fault.h"
@@ -315,6 +316,51 @@ static void test_read_only(void **state)
     assert_int_equal(step(m, NULL), BLOCKDB_EREADONLY);
     manifest_close(m);
     assert_int_equal(os_crash_operations(disk), operations);
+    os_crash_free(disk);
+}
+
+#define APPENDS 100
+
+static void append_many(void *arg)
+{
+    struct manifest *m = arg;
+    int i;
+
+    for (i = 0; i < APPENDS; i++) {
+        uint64_t number = manifest_take_file_number(m);
+        char key[32];
+        struct table_meta t;
+        struct manifest_edit edit = {.add_tables = &t, .add_table_count = 1};
+
+        (void)snprintf(key, sizeof(key), "%08llu", (unsigned long long)number);
+        t = table(number, 3, 10 * number, key, key);
+        ASSERT(manifest_append(m, &edit, NULL) == BLOCKDB_OK);
+        ASSERT(manifest_bytes(m) > 0);
+    }
+}
+
+static void test_appends_from_several_threads(void **state)
+{
+    struct os_crash *disk = new_disk(1);
+    struct os *os = os_crash_os(disk);
+    struct manifest *m = NULL;
+    struct os_thread *threads[3];
+    size_t i;
+
+    (void)state;
+    assert_int_equal(open_or_create(os, &m, NULL), BLOCKDB_OK);
+    for (i = 0; i < 3; i++) {
+        assert_int_equal(os_thread_start(os, "append", append_many, m, &threads[i], NULL),
+                         BLOCKDB_OK);
+    }
+    for (i = 0; i < 3; i++) {
+        os_thread_join(os, threads[i]);
+    }
+    assert_int_equal(manifest_state(m)->table_count, 3 * APPENDS);
+    manifest_close(m);
+    assert_int_equal(open_or_create(os, &m, NULL), BLOCKDB_OK);
+    assert_int_equal(manifest_state(m)->table_count, 3 * APPENDS);
+    manifest_close(m);
     os_crash_free(disk);
 }
 
@@ -785,6 +831,7 @@ int main(void)
         cmocka_unit_test(test_edits_that_do_not_fit),
         cmocka_unit_test(test_table_changes_its_level),
         cmocka_unit_test(test_read_only),
+        cmocka_unit_test(test_appends_from_several_threads),
         cmocka_unit_test(test_bad_current),
         cmocka_unit_test(test_current_names_what_is_not_there),
         cmocka_unit_test(test_power_cut_at_every_operation),
