@@ -35,6 +35,11 @@ int flush_edit(struct blockdb *db, struct manifest_edit *edit, uint8_t *out_tip,
         .tree_size = tip.frontier.size,
         .frontier = slice_of(out_tip, tip_encode(&tip, out_tip)),
     };
+    if (db->wal != NULL && !edit->set_wal) {
+        /* So that damage below is not taken for a torn tail (WAL-3). */
+        edit->set_wal = true;
+        edit->wal = (struct manifest_wal){.position = wal_synced_position(db->wal)};
+    }
     mutex_lock(&c->requests_mu);
     rc = request_table_count(c->requests) > 0 ? request_table_encode(c->requests, out_requests)
                                               : BLOCKDB_OK;

@@ -42,24 +42,40 @@ static int make_paths(struct blockdb *db, const char *dir, struct error *err)
     return BLOCKDB_OK;
 }
 
-static int lock_dir(struct blockdb *db, unsigned flags, struct error *err)
+/* Makes the directory, or sees that there is a database in it: no file is put into any other. */
+static int find_dir(struct blockdb *db, unsigned flags, struct error *err)
 {
-    AUTO(mem_free_ptr) char *path = path_join(db->dir, LOCK_NAME);
+    AUTO(mem_free_ptr) char *identity = path_join(db->dir, IDENTITY_NAME);
     struct os_stat stat;
     int rc;
 
-    if (path == NULL) {
+    if (identity == NULL) {
         return error_set_no_memory(err);
     }
     rc = os_stat_path(db->os, db->dir, &stat, err);
-    if (rc == BLOCKDB_ENOTFOUND && (flags & BLOCKDB_OPEN_CREATE) != 0) {
-        rc = os_make_dirs(db->os, db->dir, err);
-    } else if (rc == BLOCKDB_ENOTFOUND) {
-        return error_set(err, BLOCKDB_ENOTFOUND, "there is no database in '%s': no such directory",
-                         db->dir);
-    } else if (rc == BLOCKDB_OK && !stat.is_dir) {
+    if (rc == BLOCKDB_OK && !stat.is_dir) {
         return error_set(err, BLOCKDB_EFOREIGN, "'%s' is not a directory", db->dir);
     }
+    if ((flags & BLOCKDB_OPEN_CREATE) != 0) {
+        return rc == BLOCKDB_ENOTFOUND ? os_make_dirs(db->os, db->dir, err) : rc;
+    }
+    if (rc == BLOCKDB_OK) {
+        rc = os_stat_path(db->os, identity, &stat, err);
+    }
+    if (rc == BLOCKDB_ENOTFOUND) {
+        return error_set(err, rc,
+                         "there is no database in '%s'; name another directory, or create "
+                         "one there by writing to it",
+                         db->dir);
+    }
+    return rc;
+}
+
+static int lock_dir(struct blockdb *db, unsigned flags, struct error *err)
+{
+    AUTO(mem_free_ptr) char *path = path_join(db->dir, LOCK_NAME);
+    int rc = path != NULL ? find_dir(db, flags, err) : error_set_no_memory(err);
+
     if (rc < 0) {
         return rc;
     }

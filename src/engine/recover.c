@@ -410,6 +410,29 @@ static int replay_frame(void *context, uint64_t first_seq, uint64_t end_seq, str
     return BLOCKDB_OK;
 }
 
+/* Where the operator asked for it, a WAL directory without a marker is begun anew. What only the
+ * old one held is lost; without a mark of its end the new one is taken as it is. */
+static int make_wal_dir_again(struct blockdb *db, struct wal_options *options, struct error *err)
+{
+    AUTO(mem_free_ptr) char *marker = path_join(db->wal_dir, WAL_MARKER_NAME);
+    struct os_stat stat;
+    struct error ignored;
+
+    if (marker == NULL) {
+        return error_set_no_memory(err);
+    }
+    if (!db->settings->create_missing_wal_dir || db->read_only ||
+        os_stat_path(db->os, marker, &stat, &ignored) != BLOCKDB_ENOTFOUND) {
+        return BLOCKDB_OK;
+    }
+    logger_write(db->logger, LOGGER_WARNING, "recovery",
+                 "WAL directory '%s' is missing and is made anew; entries that only it held are "
+                 "lost",
+                 db->wal_dir);
+    options->end_mark.kind = WAL_END_UNKNOWN;
+    return wal_create_dir(db->os, db->wal_dir, db->ledger_id, err);
+}
+
 static int open_wal(struct recovery *r, const struct manifest_state *state, struct error *err)
 {
     struct blockdb *db = r->db;
@@ -436,7 +459,10 @@ static int open_wal(struct recovery *r, const struct manifest_state *state, stru
         options.end_mark.kind = WAL_END_UNKNOWN;
     }
     memcpy(options.ledger_id, db->ledger_id, LEDGER_ID_LEN);
-    rc = wal_open(&options, &found, &db->wal, err);
+    rc = make_wal_dir_again(db, &options, err);
+    if (rc == BLOCKDB_OK) {
+        rc = wal_open(&options, &found, &db->wal, err);
+    }
     if (rc < 0) {
         return rc;
     }

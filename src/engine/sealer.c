@@ -74,13 +74,16 @@ static bool wait_retry(struct sealer *s)
     return go_on;
 }
 
-static void fail(struct blockdb *db, const struct error *err)
+/* Lets everybody who waits see the engine's failure; nothing is sealed any more. */
+static void give_up(struct blockdb *db)
 {
     struct sealer *s = &db->sealer;
 
-    failure_set(&db->failure, err);
     mutex_lock(&s->mu);
     cond_broadcast(&s->advanced);
+    while (!s->stopped) {
+        cond_wait(&s->advanced, &s->mu);
+    }
     mutex_unlock(&s->mu);
 }
 
@@ -157,26 +160,31 @@ static int seal_block(struct blockdb *db, size_t count, struct error *err)
     return rc;
 }
 
+static bool is_stopped(struct sealer *s)
+{
+    bool stopped;
+
+    mutex_lock(&s->mu);
+    stopped = s->stopped;
+    mutex_unlock(&s->mu);
+    return stopped;
+}
+
 static void sealer_main(void *arg)
 {
     struct blockdb *db = arg;
     struct sealer *s = &db->sealer;
     struct error err;
+    uint64_t count;
+    bool stopped;
+    int rc = BLOCKDB_OK;
 
-    for (;;) {
-        uint64_t count = seal_queue_wait_block(&db->seal_queue, SYNC_INTERVAL_NS);
-        bool stopped;
-        int rc = BLOCKDB_OK;
-
-        mutex_lock(&s->mu);
-        stopped = s->stopped;
-        mutex_unlock(&s->mu);
+    do {
+        count = seal_queue_wait_block(&db->seal_queue, SYNC_INTERVAL_NS);
+        stopped = is_stopped(s);
         if (failure_is_set(&db->failure)) {
-            fail(db, &db->failure.first); /* wakes those who came late */
-            if (stopped) {
-                return;
-            }
-            continue;
+            give_up(db);
+            return;
         }
         if (count > 0) {
             rc = seal_block(db, (size_t)count, &err);
@@ -184,12 +192,10 @@ static void sealer_main(void *arg)
         if (rc == BLOCKDB_OK && (sync_is_due(db) || (stopped && s->unsynced_bytes > 0))) {
             rc = make_durable(db, &err);
         }
-        if (rc == BLOCKDB_ECANCELED || (stopped && count == 0)) {
-            return;
-        }
-        if (rc < 0) {
-            fail(db, &err);
-        }
+    } while (rc == BLOCKDB_OK && !(stopped && count == 0));
+    if (rc < 0 && rc != BLOCKDB_ECANCELED) {
+        failure_set(&db->failure, &err);
+        give_up(db);
     }
 }
 

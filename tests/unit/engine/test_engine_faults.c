@@ -23,17 +23,11 @@
 
 static struct model model;
 static uint64_t seed;
+static struct blockdb_options *options; /* made before anything fails */
 
 static int open_db(struct os *os, struct blockdb **out, struct error *err)
 {
-    struct blockdb_options *options = model_options("size_tiered", "group");
-    int rc = BLOCKDB_ENOMEM;
-
-    if (options != NULL) {
-        rc = db_open(os, "/db", options, BLOCKDB_OPEN_CREATE, out, err);
-    }
-    blockdb_options_free(options);
-    return rc;
+    return db_open(os, "/db", options, BLOCKDB_OPEN_CREATE, out, err);
 }
 
 /* Writes, flushes, writes, compacts, closes, until something fails; the code of that. */
@@ -233,6 +227,11 @@ int main(void)
         cmocka_unit_test(test_allocation_fails),
     };
 
+    int failures;
+
     seed = test_seed();
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    options = model_options("size_tiered", "group");
+    failures = cmocka_run_group_tests(tests, NULL, NULL);
+    blockdb_options_free(options);
+    return failures;
 }
