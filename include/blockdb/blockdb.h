@@ -164,8 +164,9 @@ int blockdb_write(struct blockdb *db, struct blockdb_batch *batch,
                   const struct blockdb_write_options *options,
                   struct blockdb_write_result *out_result, struct blockdb_error *err);
 
-/* Called exactly once per accepted submit, from an engine thread; must not block or call
- * blocking functions of this header. Borrows result and err for the call. */
+/* Called exactly once per accepted submit, from an engine thread or from a thread that is itself
+ * writing; must not block or call blocking functions of this header. Borrows result and err for
+ * the call; err holds a message only when status is not 0. */
 typedef void (*blockdb_write_cb)(void *arg, int status, const struct blockdb_write_result *result,
                                  const struct blockdb_error *err);
 /* Like blockdb_write() without waiting. Takes batch: it is freed by the engine whatever happens.

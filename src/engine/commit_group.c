@@ -418,6 +418,20 @@ static void publish(struct group *g)
     count_group(g);
 }
 
+/* A failure concerns only those who asked for it: what the others wrote is committed. */
+static void freeze(struct group *g)
+{
+    struct commit_request *r;
+    struct error err;
+    int rc = workers_freeze(g->db, &err);
+
+    for (r = g->requests; rc < 0 && r != NULL; r = r->next) {
+        if (r->freeze) {
+            answer_error(r, rc, &err);
+        }
+    }
+}
+
 /* Everything for the accepted requests; on failure none of them happened. */
 static int commit_accepted(struct group *g, struct error *err)
 {
@@ -454,7 +468,10 @@ static int commit_accepted(struct group *g, struct error *err)
         }
     }
     publish(g);
-    return g->wants_freeze ? workers_freeze(g->db, err) : BLOCKDB_OK;
+    if (g->wants_freeze) {
+        freeze(g);
+    }
+    return BLOCKDB_OK;
 }
 
 static int writable(struct blockdb *db, struct error *err)

@@ -9,6 +9,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 struct copy {
     struct blockdb *db;
@@ -19,6 +20,7 @@ struct copy {
     char *wal_dir;
     uint64_t files_done;
     uint64_t files_total;
+    uint64_t sealed_seq; /* where the copy's ledger ends at least */
 
     /* What the new manifest will say. */
     struct table_meta *tables;
@@ -150,35 +152,26 @@ static int copy_segments(struct copy *c, struct error *err)
     return rc;
 }
 
-/* The files of one level of tiles, each copied when the next is known: all but the last are full.
- */
+/* The files of one level of tiles. Only those that were full at the sealed point are linked: the
+ * copy, whose ledger may end there, writes into the others, whatever the source has put in them
+ * since. */
 struct tile_level {
     struct copy *c;
     const char *from;
     const char *to;
-    char pending[64];
+    uint64_t hashes; /* of this level at the sealed point */
     struct error *err;
 };
-
-static int copy_pending(struct tile_level *l, bool may_link)
-{
-    if (l->pending[0] == '\0') {
-        return BLOCKDB_OK;
-    }
-    return copy_file(l->c, l->from, l->to, l->pending, may_link, l->err);
-}
 
 static int visit_tile_file(void *context, const char *name, bool is_dir)
 {
     struct tile_level *l = context;
-    int rc;
+    uint64_t full_files = l->hashes / TILE_FILE_HASHES_DEFAULT;
 
     if (is_dir) {
         return BLOCKDB_OK;
     }
-    rc = copy_pending(l, true);
-    (void)snprintf(l->pending, sizeof(l->pending), "%s", name);
-    return rc;
+    return copy_file(l->c, l->from, l->to, name, strtoull(name, NULL, 10) < full_files, l->err);
 }
 
 static int visit_tile_level(void *context, const char *name, bool is_dir)
@@ -188,11 +181,13 @@ static int visit_tile_level(void *context, const char *name, bool is_dir)
     AUTO(mem_free_ptr) char *to = path_join(outer->to, name);
     struct tile_level level = {.c = outer->c, .from = from, .to = to, .err = outer->err};
     struct os *os = outer->c->db->os;
+    unsigned long number = strtoul(name, NULL, 10);
     int rc;
 
-    if (!is_dir) {
+    if (!is_dir || number >= TILE_LEVELS) {
         return BLOCKDB_OK;
     }
+    level.hashes = outer->hashes >> (8 * number); /* TILE_HASHES of a level make one of the next */
     if (from == NULL || to == NULL) {
         return error_set_no_memory(outer->err);
     }
@@ -200,15 +195,13 @@ static int visit_tile_level(void *context, const char *name, bool is_dir)
     if (rc == BLOCKDB_OK) {
         rc = os_list(os, from, visit_tile_file, &level, outer->err);
     }
-    if (rc == BLOCKDB_OK) {
-        rc = copy_pending(&level, false);
-    }
     return rc < 0 ? rc : os_sync_dir(os, to, outer->err);
 }
 
 static int copy_tiles(struct copy *c, struct error *err)
 {
-    struct tile_level outer = {.c = c, .from = c->db->tile_dir, .to = c->tile_dir, .err = err};
+    struct tile_level outer = {
+        .c = c, .from = c->db->tile_dir, .to = c->tile_dir, .hashes = c->sealed_seq, .err = err};
 
     return os_list(c->db->os, c->db->tile_dir, visit_tile_level, &outer, err);
 }
@@ -223,12 +216,17 @@ static int sealed_edit(struct copy *c, struct manifest_edit *edit, uint8_t *tip,
     const struct manifest_state *state;
 
     if (!c->db->read_only) {
-        return flush_edit(c->db, edit, tip, requests);
+        int rc = flush_edit(c->db, edit, tip, requests);
+
+        edit->set_wal = false; /* the copy's WAL begins empty */
+        c->sealed_seq = edit->sealed.seq_count;
+        return rc;
     }
     state = manifest_state(c->db->manifest);
     edit->set_sealed = state->frontier_bytes.len > 0;
     edit->sealed = state->sealed;
     edit->sealed.frontier = buf_slice(&state->frontier_bytes);
+    c->sealed_seq = edit->sealed.seq_count;
     edit->set_dedupe = state->dedupe.len > 0;
     edit->dedupe = buf_slice(&state->dedupe);
     edit->dedupe_seq = state->dedupe_seq;

@@ -66,6 +66,7 @@ struct blockdb {
     struct cache *index_cache;
     struct table_counters *table_counters;
     struct io_budget *io_budget;
+    struct arena_pool *arena_pool; /* chunks of freed memtables; NULL where they are small */
     struct manifest *manifest;
     struct wal *wal;
     struct segments *segments;

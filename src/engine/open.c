@@ -19,6 +19,8 @@
 #include <stdio.h>
 
 #define LOCK_NAME "LOCK"
+/* Smaller memtables do without a pool, whose chunks are a large part of them. */
+#define POOL_MEMTABLE_BYTES_MIN (16u * 1024 * 1024)
 /* A larger memtable is flushed when closing, so that the next open need not read it back. */
 #define CLOSE_FLUSH_BYTES (2u * 1024 * 1024)
 
@@ -168,6 +170,9 @@ static int make_parts(struct blockdb *db, struct error *err)
         db->table_counters = table_counters_new();
         db->io_budget = io_budget_new(db->os, settings->io_budget);
     }
+    if (settings->memtable_size_limit >= POOL_MEMTABLE_BYTES_MIN) {
+        db->arena_pool = arena_pool_new(settings->memtable_size_limit);
+    }
     if (db->block_cache == NULL || db->index_cache == NULL || db->table_counters == NULL ||
         db->io_budget == NULL || commit_init(&db->commit) < 0 || workers_init(&db->workers) < 0) {
         return error_set_no_memory(err);
@@ -313,7 +318,8 @@ static int open_tables(struct blockdb *db, const struct manifest_state *state,
 static int publish_tables(struct blockdb *db, const struct manifest_state *state, struct error *err)
 {
     AUTO(table_set_unref_ptr) struct table_set *tables = NULL;
-    AUTO(memtable_unref_ptr) struct memtable *mt = memtable_new(NULL);
+    struct memtable_options options = {.pool = db->arena_pool};
+    AUTO(memtable_unref_ptr) struct memtable *mt = memtable_new(&options);
     int rc = open_tables(db, state, &tables, err);
 
     if (rc < 0) {
@@ -426,6 +432,7 @@ static void db_free(struct blockdb *db)
     cache_free(db->index_cache);
     cache_free(db->block_cache);
     epoch_free(db->epoch);
+    arena_pool_free(db->arena_pool);
     table_counters_free(db->table_counters);
     if (db->dir != NULL && db->tile_dir != NULL && db->wal_dir != NULL) {
         ticker_deinit(&db->ticker);

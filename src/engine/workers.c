@@ -233,6 +233,7 @@ static int replace_memtable(struct blockdb *db, struct error *err)
     mutex_lock(&db->state_mu);
     state = atomic_load_explicit(&db->read_state, memory_order_relaxed);
     ASSERT(state->memtable_count < READ_STATE_MEMTABLES_MAX);
+    options.pool = db->arena_pool;
     options.common_prefix = memtable_common_prefix(state->memtables[0]);
     fresh = memtable_new(&options);
     if (fresh == NULL) {
