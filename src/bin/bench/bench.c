@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bin/bench/bench.h"
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "bin/bench/plan.h"
+#include "bin/bench/report.h"
+#include "bin/bench/trial.h"
+#include "bin/bench/whole.h"
+#include "bin/cli/signals.h"
+#include "os/os.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#define DIR_RANDOM_BYTES 6
+
+enum bench_exit {
+    BENCH_EXIT_OK = 0,
+    BENCH_EXIT_FAILED = 1,
+    BENCH_EXIT_USAGE = 2,
+    BENCH_EXIT_INTERRUPTED = 130,
+};
+
+struct bench {
+    struct os *os;
+    const struct plan *plan;
+    struct dataset data;
+    struct results results;
+    struct out out;
+    char *dir; /* made by this run */
+};
+
+/* Makes a directory of our own below the one that --db names. */
+static int make_dir(struct bench *bench, struct error *err)
+{
+    uint8_t random[DIR_RANDOM_BYTES];
+    char hex[2 * DIR_RANDOM_BYTES + 1];
+    char name[sizeof("blockdb-bench.") + 2 * DIR_RANDOM_BYTES];
+    int rc = os_random(bench->os, random, sizeof(random), err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    text_format_hex(hex, random, sizeof(random));
+    (void)snprintf(name, sizeof(name), "blockdb-bench.%s", hex);
+    bench->dir = path_join(bench->plan->db, name);
+    if (bench->dir == NULL) {
+        return error_set_no_memory(err);
+    }
+    rc = os_make_dirs(bench->os, bench->dir, err);
+    return rc < 0 ? error_wrap(err, rc, "--db '%s'", bench->plan->db) : BLOCKDB_OK;
+}
+
+static int init(struct bench *bench, const struct plan *plan, struct error *err)
+{
+    int rc;
+
+    *bench = (struct bench){.os = os_real(), .plan = plan};
+    out_init(&bench->out, STDOUT_FILENO);
+    rc = dataset_init(&bench->data, plan->num, plan->key_len, plan->value_len, plan->seed);
+    if (rc < 0) {
+        return error_set_no_memory(err);
+    }
+    return make_dir(bench, err);
+}
+
+static void deinit(struct bench *bench)
+{
+    if (bench->dir != NULL && bench->plan->keep) {
+        (void)fprintf(stderr, "kept: %s\n", bench->dir);
+    } else if (bench->dir != NULL) {
+        IGNORE_RESULT(disk_remove(bench->os, bench->dir, NULL)); /* nobody needs it any more */
+    }
+    mem_free(bench->dir);
+    results_deinit(&bench->results);
+    dataset_deinit(&bench->data);
+    out_deinit(&bench->out);
+}
+
+/* Prints the results from the first-th on; in a comparison they tell how far it is. */
+static int print_new(struct bench *bench, size_t first, struct error *err)
+{
+    size_t i;
+
+    if (bench->plan->json) {
+        return BLOCKDB_OK;
+    }
+    for (i = first; i < bench->results.count; i++) {
+        report_print_result(&bench->out, &bench->results.items[i]);
+    }
+    return out_finish(&bench->out, err);
+}
+
+/* All engines in turns; each round begins with another one, for the machine may change. */
+static int run_rounds(struct bench *bench, struct error *err)
+{
+    const struct plan *plan = bench->plan;
+    unsigned round;
+    unsigned i;
+
+    if (!plan->json) {
+        report_print_header(&bench->out);
+    }
+    for (round = 1; round <= plan->rounds; round++) {
+        for (i = 0; i < plan->engine_count; i++) {
+            size_t first = bench->results.count;
+            struct trial trial = {
+                .os = bench->os,
+                .plan = plan,
+                .data = &bench->data,
+                .engine = plan->engines[(i + round - 1) % plan->engine_count],
+                .results = &bench->results,
+                .round = round,
+            };
+            int rc = trial_run(&trial, bench->dir, err);
+
+            if (rc == 0) {
+                rc = print_new(bench, first, err);
+            }
+            if (rc < 0) {
+                return rc;
+            }
+        }
+    }
+    return BLOCKDB_OK;
+}
+
+static int run(const struct plan *plan, struct error *err)
+{
+    struct bench bench;
+    int rc = init(&bench, plan, err);
+
+    if (rc == 0) {
+        struct report report = {
+            .plan = plan, .results = &bench.results, .time_ms = os_now_ms(bench.os)};
+
+        rc = run_rounds(&bench, err);
+        if (rc == 0 && plan->json) {
+            report_print_json(&bench.out, &report);
+        } else if (rc == 0) {
+            if (plan->compare) {
+                report_print_comparison(&bench.out, &report);
+            }
+            report_print_space(&bench.out, &report);
+        }
+        if (rc == 0) {
+            rc = out_finish(&bench.out, err);
+        }
+    }
+    deinit(&bench);
+    return rc;
+}
+
+int bench_main(int argc, char **argv)
+{
+    struct plan plan;
+    struct error err = {0};
+    int rc = plan_parse(&plan, argc, argv, &err);
+
+    if (rc < 0) {
+        (void)fprintf(stderr, "blockdb-bench: %s\n", err.message);
+        return BENCH_EXIT_USAGE;
+    }
+    if (plan.help) {
+        plan_print_help();
+        return BENCH_EXIT_OK;
+    }
+    if (plan.version) {
+        (void)printf("blockdb-bench %s\n", blockdb_version());
+        return BENCH_EXIT_OK;
+    }
+    signals_start();
+    rc = plan.crash_child != NULL ? whole_crash(&plan, &err) : run(&plan, &err);
+    if (rc == BLOCKDB_ECANCELED) {
+        return BENCH_EXIT_INTERRUPTED;
+    }
+    if (rc < 0) {
+        (void)fprintf(stderr, "blockdb-bench: %s\n", err.message);
+        return rc == BLOCKDB_EINVAL ? BENCH_EXIT_USAGE : BENCH_EXIT_FAILED;
+    }
+    return BENCH_EXIT_OK;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The engines under test behind one table, so that all run the same workloads.
+ *
+ * An engine is opened once and used through sessions, one a thread. What an engine cannot do is a
+ * NULL function; a workload that needs it is left out for that engine.
+ *
+ * Threads:   an open engine any thread; a session one thread at a time.
+ * Ownership: sessions are freed before the engine is closed; slices that get() hands out are
+ *            borrowed until the next call on the session.
+ */
+#pragma once
+
+#include "base/bytes.h"
+#include "base/error.h"
+
+#include <blockdb/blockdb.h>
+
+/* What is the same for all engines of a comparison. */
+struct bench_setup {
+    const char *dir; /* the engine's own; exists */
+    uint64_t cache_bytes;
+    uint64_t write_buffer_bytes;
+    const char *compression; /* "none" "snappy" "lz4" "zstd"; engines without it ignore it */
+    unsigned bloom_bits;     /* a key; 0: no filters */
+    size_t key_len;          /* for hints: page sizes */
+    size_t value_len;
+    uint64_t num;
+    const char *const *set; /* "name=value" options of BlockDB, set_count */
+    unsigned set_count;
+};
+
+struct bench_pair {
+    struct slice key;
+    struct slice value;
+};
+
+/* Called for each entry of a scan; borrows. Not 0 ends the scan with that code. */
+typedef int (*bench_visit_fn)(void *arg, struct slice key, struct slice value);
+
+struct bench_engine {
+    const char *name;  /* "rocksdb" */
+    const char *title; /* "RocksDB" */
+    bool is_peer;
+
+    int (*open)(const struct bench_setup *setup, void **out_db, struct error *err);
+    int (*close)(void *db, struct error *err);
+    int (*session_new)(void *db, void **out_session, struct error *err);
+    void (*session_free)(void *session);
+
+    /* Durability: NONE and INTERVAL are acknowledged unsynced, GROUP and ALWAYS synced. */
+    int (*put)(void *session, const struct bench_pair *pair, enum blockdb_durability durability,
+               struct error *err);
+    /* One atomic batch. */
+    int (*put_many)(void *session, const struct bench_pair *pairs, size_t count,
+                    enum blockdb_durability durability, struct error *err);
+    /* ENOTFOUND (no message is set) when key has no value. */
+    int (*get)(void *session, struct slice key, struct slice *out_value, struct error *err);
+    /* Visits at most count entries from the first key >= start on. */
+    int (*scan)(void *session, struct slice start, size_t count, bench_visit_fn visit, void *arg,
+                struct error *err);
+
+    /* NULL for engines without versions and evidence. */
+    /* The number of entries so far: any seq below reads the past. */
+    int (*seq_count)(void *session, uint64_t *out_count, struct error *err);
+    int (*get_as_of)(void *session, struct slice key, uint64_t seq, struct slice *out_value,
+                     struct error *err);
+    /* Visits all versions of key, newest first. */
+    int (*history)(void *session, struct slice key, bench_visit_fn visit, void *arg,
+                   struct error *err);
+    int (*verify)(void *db, unsigned threads, uint64_t *out_entries, struct error *err);
+    int (*stats)(void *db, struct blockdb_stats *out_stats, struct error *err);
+};
+
+/* The engines that are built in, out_count of them, BlockDB first. Static. */
+const struct bench_engine *const *bench_engine_table(size_t *out_count);
+/* EINVAL: unknown; EUNSUPPORTED: known, but not built in. Both say what to do. */
+RESULT_MUST_BE_USED int bench_engine_find(const char *name, const struct bench_engine **out,
+                                          struct error *err);
+
+static inline bool bench_is_synced(enum blockdb_durability durability)
+{
+    return durability == BLOCKDB_DURABILITY_GROUP || durability == BLOCKDB_DURABILITY_ALWAYS;
+}
+
+extern const struct bench_engine bench_engine_blockdb;
+extern const struct bench_engine bench_engine_rocksdb;
+extern const struct bench_engine bench_engine_leveldb;
+extern const struct bench_engine bench_engine_lmdb;
+extern const struct bench_engine bench_engine_sqlite;

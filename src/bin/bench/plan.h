@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Plan: what one command line of blockdb-bench asks for.
+ *
+ * Threads:   immutable once parsed.
+ * Ownership: borrows argv; owns its list of workloads.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "bin/bench/workload.h"
+
+#include <blockdb/blockdb.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define PLAN_SETS_MAX 64
+#define PLAN_ENGINES_MAX 8
+#define PLAN_WORKLOADS_MAX 64
+#define PLAN_THREADS_MAX 1024
+#define PLAN_BATCH_MAX 100000
+
+/* One item of --workloads: "fillsync:16". */
+struct plan_item {
+    const struct workload *workload;
+    unsigned threads;
+};
+
+struct plan {
+    bool compare;
+    bool help;
+    bool version;
+    bool json;
+    bool keep;
+    char *crash_child; /* the database that this process fills without closing it, or NULL */
+
+    const char *db; /* the directory below which databases are made */
+    uint64_t num;
+    uint64_t reads;
+    uint64_t threads;
+    uint64_t key_len;
+    uint64_t value_len;
+    uint64_t batch;
+    uint64_t seed;
+    uint64_t duration_ms; /* 0: by number of operations */
+    uint64_t rounds;
+    uint64_t cache_bytes;
+    uint64_t write_buffer_bytes;
+    uint64_t bloom_bits;
+    const char *compression;
+    enum blockdb_durability durability;
+
+    const struct bench_engine *engines[PLAN_ENGINES_MAX];
+    unsigned engine_count;
+    struct plan_item items[PLAN_WORKLOADS_MAX];
+    unsigned item_count;
+    const char *set[PLAN_SETS_MAX];
+    unsigned set_count;
+    char *const *argv; /* of the whole program, for the child of `recover` */
+};
+
+/* Parses argv, which starts with the program's name. EINVAL and EUNSUPPORTED say what is wrong. */
+RESULT_MUST_BE_USED int plan_parse(struct plan *plan, int argc, char *const *argv,
+                                   struct error *err);
+/* Prints what the program does and every option. */
+void plan_print_help(void);
+/* "none" "interval" "group" "always" */
+const char *durability_name(enum blockdb_durability durability);

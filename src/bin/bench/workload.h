@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Workloads: what is done to an engine, by how many threads, in a closed loop.
+ *
+ * A workload is a step that each thread repeats until its share of the operations or the time is
+ * used up; or, for what is one operation, a whole. Each value that a step reads is compared in full
+ * with what was written; a difference ends the run with ECORRUPT.
+ *
+ * WORKLOAD-1  A workload starts from the state it needs: an empty database, all keys, or all keys
+ *             with versions. What is missing is loaded before, unmeasured.
+ * WORKLOAD-2  It starts when the engine's work in the background has come to rest.
+ *
+ * Threads:   the table is immutable; a worker belongs to its thread.
+ * Ownership: workers own their buffers and borrow all else.
+ */
+#pragma once
+
+#include "base/histogram.h"
+#include "bin/bench/bench_engine.h"
+#include "bin/bench/dataset.h"
+
+struct trial;
+struct result;
+
+enum workload_need {
+    WORKLOAD_EMPTY,    /* a new database */
+    WORKLOAD_KEYS,     /* all keys of the dataset */
+    WORKLOAD_VERSIONS, /* and a second round of values over them */
+};
+
+/* One thread of a workload. */
+struct worker {
+    const struct bench_engine *engine;
+    void *session;
+    const struct dataset *data;
+    const struct workload *workload;
+    enum blockdb_durability durability;
+    unsigned batch;      /* entries of a batch, 1 unless the workload writes batches */
+    unsigned generation; /* of the values it writes */
+    uint64_t random;
+    uint64_t seq_low; /* as-of reads: every key exists at seq_low .. seq_high */
+    uint64_t seq_high;
+
+    /* Kept by the step. */
+    uint64_t entries;
+    uint64_t bytes; /* of keys and values that went in or came out */
+
+    /* Scratch of the step. */
+    uint8_t *buffer; /* batch keys and values */
+    struct bench_pair *pairs;
+    uint64_t expected; /* scans: the next key's number; history: the key's */
+};
+
+typedef int (*workload_step_fn)(struct worker *w, uint64_t n, struct error *err);
+
+struct workload {
+    const char *name;
+    const char *help;
+    enum workload_need need;
+    bool writes;             /* its operations are entries of the database, num of them */
+    bool synced;             /* acknowledged durably unless --durability asks for more */
+    bool batched;            /* a step writes one batch */
+    bool scans;              /* a step reads many entries: a tenth of the reads */
+    workload_step_fn step;   /* NULL: whole */
+    workload_step_fn behind; /* what one more thread does as long as the others go on */
+    int (*whole)(struct trial *trial, struct result *result, struct error *err);
+};
+
+const struct workload *workload_table(size_t *out_count);
+/* EINVAL names the nearest known workload. */
+RESULT_MUST_BE_USED int workload_find(const char *name, size_t name_len,
+                                      const struct workload **out, struct error *err);
+/* Whether the engine has all that the workload calls. */
+bool workload_fits(const struct workload *workload, const struct bench_engine *engine);
+
+/* Buffers for a worker's steps. ENOMEM. */
+RESULT_MUST_BE_USED int worker_init(struct worker *w, struct error *err);
+void worker_deinit(struct worker *w);
