@@ -1,0 +1,41 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Fails for a key of the configuration that nobody reads: a field of struct settings that is
+mentioned nowhere outside of the table, or a key of [logging] without a reader."""
+import glob
+import os
+import re
+import sys
+
+ROOT = sys.argv[1]
+OWN = {'src/engine/options_table.inc', 'src/engine/options.h'}
+
+
+def read(path):
+    with open(os.path.join(ROOT, path), encoding='utf-8') as f:
+        return f.read()
+
+
+def sources():
+    for path in glob.glob(os.path.join(ROOT, 'src/**/*.[ch]'), recursive=True):
+        relative = os.path.relpath(path, ROOT)
+        if relative not in OWN:
+            yield re.sub(r'/\*.*?\*/', '', read(relative), flags=re.S)
+
+
+def main():
+    code = list(sources())
+    missing = []
+    for key in re.findall(r'^OPTION\((\w+),', read('src/engine/options_table.inc'), re.M):
+        reader = re.compile(r'(->|\.)%s\b|"database\.%s"' % (key, key))
+        if not any(reader.search(text) for text in code):
+            missing.append('database.' + key)
+    for key in re.findall(r'\[LOGGING_(\w+)\] = \{"logging"', read('src/config/config_keys.c')):
+        if not any(re.search(r'logging->%s\b' % key.lower(), text) for text in code):
+            missing.append('logging.' + key.lower())
+    for key in missing:
+        print('nobody reads the key', key)
+    sys.exit(1 if missing else 0)
+
+
+main()
