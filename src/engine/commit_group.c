@@ -24,6 +24,7 @@ struct group {
     size_t key_bytes;
     bool wants_sync;
     bool wants_freeze;
+    bool end_block; /* the open block ends behind all requests, if it has entries */
 
     /* Filled while encoding. */
     uint8_t *payload;
@@ -182,6 +183,11 @@ static void block_start(struct group *g)
     g->block_bytes = 0;
 }
 
+static bool group_ends_block(const struct group *g)
+{
+    return g->end_block && g->block_entries > 0;
+}
+
 static void plan_blocks(struct group *g)
 {
     const struct commit_request *r;
@@ -197,6 +203,7 @@ static void plan_blocks(struct group *g)
             }
         }
     }
+    g->marker_count += group_ends_block(g);
 }
 
 /* ---- Reserving and encoding ---------------------------------------------------------------- */
@@ -285,6 +292,11 @@ static void encode(struct group *g)
             place += MARKER_BYTES;
             block_start(g);
         }
+    }
+    if (group_ends_block(g)) {
+        encode_marker(g, place);
+        place += MARKER_BYTES;
+        block_start(g);
     }
     ASSERT(place == g->payload + g->payload_len);
 }
@@ -435,14 +447,13 @@ static void freeze(struct group *g)
 /* Everything for the accepted requests; on failure none of them happened. */
 static int commit_accepted(struct group *g, struct error *err)
 {
-    int rc;
+    int rc = workers_make_room(g->db, g->record_bytes, &g->memtable, err);
 
-    plan_blocks(g);
+    if (rc < 0) {
+        return rc;
+    }
+    plan_blocks(g); /* now, because making room may have ended the open block */
     if (g->entry_count + g->marker_count > 0) {
-        rc = workers_make_room(g->db, g->record_bytes, &g->memtable, err);
-        if (rc < 0) {
-            return rc;
-        }
         rc = sealer_make_room(g->db, err);
         if (rc < 0) {
             return rc;
@@ -472,6 +483,31 @@ static int commit_accepted(struct group *g, struct error *err)
         freeze(g);
     }
     return BLOCKDB_OK;
+}
+
+int commit_group_end_block(struct blockdb *db, struct memtable *memtable, struct error *err)
+{
+    struct group g = {
+        .db = db,
+        .memtable = memtable,
+        .time_ms = db->commit.last_time_ms,
+        .end_block = true,
+    };
+    int rc;
+
+    plan_blocks(&g);
+    if (g.marker_count == 0) {
+        return BLOCKDB_OK;
+    }
+    rc = reserve(&g, err);
+    if (rc == BLOCKDB_OK) {
+        encode(&g);
+        rc = append(&g, err);
+    }
+    if (rc == BLOCKDB_OK) {
+        publish(&g);
+    }
+    return rc;
 }
 
 static int writable(struct blockdb *db, struct error *err)

@@ -7,11 +7,17 @@
 #pragma once
 
 #include "engine/commit.h"
+#include "store/memtable.h"
 
 #define COMMIT_GROUP_REQUESTS_MAX 1024
 #define COMMIT_GROUP_BYTES_MAX (4u * 1024 * 1024)
 /* A block ends when its records reach this, whatever their number. */
 #define BLOCK_BYTES_MAX (4u * 1024 * 1024)
+
+/* Ends the open block, if it has entries, with a group of its own. Its marker lies in memtable, the
+ * active one. The caller leads. ENOSPC and ENOMEM change nothing. */
+RESULT_MUST_BE_USED int commit_group_end_block(struct blockdb *db, struct memtable *memtable,
+                                               struct error *err);
 
 /* Commits the chain of requests and fills in the answer of each. */
 void commit_group_run(struct blockdb *db, struct commit_request *requests);

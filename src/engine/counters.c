@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/counters.h"
 
-static _Atomic unsigned next_stripe;
-static __thread unsigned own_stripe; /* one more than the number; 0: none yet */
+#include "base/thread_index.h"
 
 unsigned counters_stripe(void)
 {
-    if (__builtin_expect(own_stripe == 0, 0)) {
-        own_stripe = 1 + atomic_fetch_add_explicit(&next_stripe, 1, memory_order_relaxed) %
-                             COUNTER_STRIPES;
-    }
-    return own_stripe - 1;
+    return thread_index() % COUNTER_STRIPES;
 }
 
 uint64_t counter_sum(const struct counters *c, enum counter which)

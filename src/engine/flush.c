@@ -52,17 +52,6 @@ int flush_edit(struct blockdb *db, struct manifest_edit *edit, uint8_t *out_tip,
     return rc;
 }
 
-static int wait_sealed(struct blockdb *db, uint64_t seq, struct error *err)
-{
-    int rc;
-
-    if (sealer_sealed_seq(&db->sealer) >= seq) {
-        return BLOCKDB_OK;
-    }
-    rc = commit_seal(db, err); /* its last entries may be in the open block */
-    return rc < 0 ? rc : sealer_wait(db, seq, err);
-}
-
 static int write_table(struct blockdb *db, const struct memtable *mt, struct merge_result *result,
                        struct error *err)
 {
@@ -80,7 +69,7 @@ static int flush_memtable(struct blockdb *db, const struct memtable *mt, enum fl
     uint8_t tip[TIP_LEN_MAX];
     uint64_t end_seq = memtable_last_seq(mt) + 1;
     struct install install = {.is_flush = true};
-    int rc = when == FLUSH_RUNNING ? wait_sealed(db, end_seq, err) : BLOCKDB_OK;
+    int rc = when == FLUSH_RUNNING ? sealer_wait(db, end_seq, err) : BLOCKDB_OK;
 
     if (rc == BLOCKDB_OK) {
         rc = write_table(db, mt, &result, err);

@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "engine/commit_group.h"
 #include "engine/db.h"
 #include "engine/flush.h"
 #include "engine/merges.h"
@@ -284,12 +285,17 @@ static void slow_down(struct blockdb *db, size_t bytes)
 
 int workers_freeze(struct blockdb *db, struct error *err)
 {
+    struct memtable *mt = active_memtable(db);
     int rc;
 
-    if (memtable_version_count(active_memtable(db)) == 0) {
+    if (memtable_version_count(mt) == 0) {
         return BLOCKDB_OK;
     }
-    rc = wait_for_flush(db, err);
+    /* The block ends here, or the flush would wait for an end that only the leader can give. */
+    rc = commit_group_end_block(db, mt, err);
+    if (rc == BLOCKDB_OK) {
+        rc = wait_for_flush(db, err);
+    }
     return rc < 0 ? rc : replace_memtable(db, err);
 }
 

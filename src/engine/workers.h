@@ -6,7 +6,9 @@
  * each on tables that no other touches. Writers are slowed down smoothly as merges fall behind, and
  * wait only when all memtables are full.
  *
- * WORK-1  A memtable is flushed after all its entries are in synced blocks of the ledger.
+ * WORK-1  A memtable is flushed after all its entries are in synced blocks of the ledger. A block
+ *         ends where a memtable is frozen, so the flush waits for the sealer only, never for a
+ *         writer: the writer may be waiting for the flush.
  * WORK-2  An output counts once the manifest names it; then it is published, then its inputs'
  *         files are removed when the last reader lets go of them.
  * WORK-3  Lack of space or memory delays a job, it does not end it; other failures are the
