@@ -89,6 +89,9 @@ int base64_parse(struct buf *out, struct slice text)
     if (text.len % 4 != 0) {
         return BLOCKDB_EINVAL;
     }
+    if (text.len == 0) {
+        return BLOCKDB_OK;
+    }
     pads = pads_of(text);
     if (buf_reserve(out, text.len / 4 * 3) < 0) {
         return BLOCKDB_ENOMEM;

@@ -199,8 +199,8 @@ static struct page *find(const struct shard *shard, uint32_t bucket, uint64_t fi
     struct page *page = atomic_load_explicit(&shard->buckets[bucket], memory_order_acquire);
 
     /* Nearly always this is the page: its first bytes come along with its head. */
-    __builtin_prefetch((const uint8_t *)page + PAGE_DATA_AT);
-    __builtin_prefetch((const uint8_t *)page + PAGE_DATA_AT + CACHE_LINE);
+    __builtin_prefetch((const void *)((uintptr_t)page + PAGE_DATA_AT));
+    __builtin_prefetch((const void *)((uintptr_t)page + PAGE_DATA_AT + CACHE_LINE));
     while (page != NULL && (page->offset != offset || page->file != file)) {
         page = atomic_load_explicit(&page->next_in_bucket, memory_order_acquire);
     }
