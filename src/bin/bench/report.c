@@ -169,7 +169,11 @@ static void print_detail_row(struct out *out, const struct report *report, const
         }
         text_format_latency(p50, (uint64_t)s.p50_ns);
         text_format_latency(p99, (uint64_t)s.p99_ns);
-        out_format(out, " %s / %s / %.1f |", p50, p99, s.cpu_ns_per_op / 1e3);
+        out_format(out, " %s / %s", p50, p99);
+        if (row->part[0] == '\0') { /* else it is told with the other part */
+            out_format(out, " / %.1f", s.cpu_ns_per_op / 1e3);
+        }
+        out_text(out, " |");
     }
     out_text(out, "\n");
 }
