@@ -122,8 +122,6 @@ static uint64_t units_of_stage(const struct verify *v)
         return v->table_count;
     case VERIFY_BLOCKS:
         return verify_blocks_units(v);
-    case VERIFY_TILES:
-        return v->is_whole ? verify_tiles_units(v) : 0;
     case VERIFY_FILES: {
         struct segments_stats stats;
 
@@ -153,8 +151,6 @@ static int run_unit(struct verify *v, uint64_t unit, struct error *err)
         return verify_table_unit(v, unit, err);
     case VERIFY_BLOCKS:
         return verify_blocks_unit(v, unit, err);
-    case VERIFY_TILES:
-        return verify_tiles_unit(v, unit, err);
     case VERIFY_FILES:
         return check_file(v, unit, err);
     case VERIFY_DONE:

@@ -4,9 +4,9 @@
  *
  * Three kinds of work, each in units that threads take one after the other:
  *   tables  every page of every table, and two sums over what the tables say (verify_index.h)
- *   blocks  every value against its commitment, every leaf against its tile, batches, block roots,
- *           the chain of headers, tree roots; and the same two sums over what the ledger says
- *   tiles   hashes of higher tiles against those below
+ *   blocks  every value against its commitment, every leaf and every node of the tree against its
+ *           tile, batches, block roots, the chain of headers, tree roots; and the same two sums
+ *           over what the ledger says
  *   files   every byte of every ledger segment outside records: heads, indexes, footers
  *
  * VERIFY-1  What verification reports as the root was computed from the stored values.
@@ -31,7 +31,6 @@
 enum verify_stage {
     VERIFY_TABLES,
     VERIFY_BLOCKS,
-    VERIFY_TILES,
     VERIFY_FILES,
     VERIFY_DONE,
 };
@@ -71,8 +70,9 @@ struct verify {
 /* One unit of each stage. On failure err says where. */
 RESULT_MUST_BE_USED int verify_blocks_unit(struct verify *v, uint64_t unit, struct error *err);
 uint64_t verify_blocks_units(const struct verify *v);
-RESULT_MUST_BE_USED int verify_tiles_unit(struct verify *v, uint64_t unit, struct error *err);
-uint64_t verify_tiles_units(const struct verify *v);
+/* A hash of a tile above level 0 against the one that is stored. */
+RESULT_MUST_BE_USED int verify_tile_hash(struct verify *v, const struct tile_hash *made,
+                                         struct error *err);
 RESULT_MUST_BE_USED int verify_table_unit(struct verify *v, uint64_t unit, struct error *err);
 /* After tables and blocks: the first entry on which they differ, or OK. Slow. */
 RESULT_MUST_BE_USED int verify_index_locate(struct verify *v, struct error *err);

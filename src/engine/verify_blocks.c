@@ -19,9 +19,8 @@
 
 /* Blocks of one unit: enough that starting one costs little. */
 #define UNIT_BLOCKS 64
-/* Records are gathered and hashed together, up to so many or so many bytes. */
+/* Records of one page are gathered and hashed together, up to so many. */
 #define GATHER_RECORDS 128
-#define GATHER_BYTES (1024u * 1024)
 
 /* Blocks being checked by one thread. */
 struct block_check {
@@ -30,10 +29,9 @@ struct block_check {
     bool has_previous;
     struct block_header previous;
 
-    /* Gathered records of the current block. */
-    struct buf bytes;
+    /* Gathered records of the current page, borrowed from the scan. */
     size_t count;
-    size_t ends[GATHER_RECORDS];
+    uint64_t bytes;
     struct record records[GATHER_RECORDS];
     struct hash hashes[GATHER_RECORDS];
 
@@ -41,6 +39,8 @@ struct block_check {
     struct hash *leaves;
     size_t leaf_count;
     size_t leaf_cap;
+    struct tile_hash *tiles; /* of higher levels, that the block completes */
+    size_t tile_cap;
     uint32_t batch_next; /* position the next entry must have in its batch, 0: a new batch */
     uint32_t batch_count;
     uint64_t last_time_ms;
@@ -102,27 +102,15 @@ static int reserve_leaves(struct block_check *c, size_t more)
 /* Hashes what was gathered into the leaves of the block. */
 static int hash_gathered(struct block_check *c, struct error *err)
 {
-    size_t start = 0;
-    size_t i;
-
     if (reserve_leaves(c, c->count) < 0) {
         return error_set_no_memory(err);
-    }
-    /* Parsed before when it was gathered; again, because the buffer may have moved since. */
-    for (i = 0; i < c->count; i++) {
-        int rc = record_parse(slice_of(c->bytes.data + start, c->ends[i] - start), &c->records[i]);
-
-        if (rc < 0) {
-            return error_set(err, rc, "a record changed in memory while it was verified");
-        }
-        start = c->ends[i];
     }
     compute_commitments(c);
     leaf_hash_many(c->records, c->hashes, c->count, c->leaves + c->leaf_count);
     c->leaf_count += c->count;
-    (void)atomic_fetch_add_explicit(&c->v->bytes_hashed, c->bytes.len, memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&c->v->bytes_hashed, c->bytes, memory_order_relaxed);
     c->count = 0;
-    buf_reset(&c->bytes);
+    c->bytes = 0;
     return BLOCKDB_OK;
 }
 
@@ -158,14 +146,9 @@ static int gather(struct block_check *c, const struct segment_scan_entry *entry,
     if ((record->flags & RECORD_REDACTED) != 0) {
         (void)atomic_fetch_add_explicit(&c->v->redactions, 1, memory_order_relaxed);
     }
-    if (buf_append_slice(&c->bytes, entry->record) < 0) {
-        return error_set_no_memory(err);
-    }
-    c->ends[c->count++] = c->bytes.len;
-    if (c->count == GATHER_RECORDS || c->bytes.len >= GATHER_BYTES) {
-        return hash_gathered(c, err);
-    }
-    return BLOCKDB_OK;
+    c->records[c->count++] = *record;
+    c->bytes += entry->record.len;
+    return c->count == GATHER_RECORDS || entry->page_last ? hash_gathered(c, err) : BLOCKDB_OK;
 }
 
 /* The leaves of the block, its header last, against the tiles. */
@@ -198,6 +181,30 @@ static int check_tiles(struct block_check *c, const struct segment_scan_entry *e
     return BLOCKDB_OK;
 }
 
+/* Appends leaves to the tree; each tile that they complete must have the root that is stored. */
+static int append_leaves(struct block_check *c, const struct hash *leaves, size_t n,
+                         struct error *err)
+{
+    size_t count = frontier_tile_hash_count(&c->frontier, n);
+    size_t i;
+    int rc = BLOCKDB_OK;
+
+    if (count > c->tile_cap) {
+        mem_free(c->tiles);
+        c->tile_cap = 0;
+        c->tiles = mem_alloc(count * sizeof(*c->tiles));
+        if (c->tiles == NULL) {
+            return error_set_no_memory(err);
+        }
+        c->tile_cap = count;
+    }
+    frontier_append_many(&c->frontier, leaves, n, c->tiles);
+    for (i = 0; rc == BLOCKDB_OK && i < count; i++) {
+        rc = verify_tile_hash(c->v, &c->tiles[i], err);
+    }
+    return rc;
+}
+
 static int check_roots(struct block_check *c, const struct segment_scan_entry *entry,
                        const struct block_header *header, struct error *err)
 {
@@ -217,7 +224,10 @@ static int check_roots(struct block_check *c, const struct segment_scan_entry *e
     if (!hash_equal(&root, &header->block_root)) {
         return tampered(entry, err, "the entries do not match the block's root");
     }
-    frontier_append_many(&c->frontier, c->leaves, c->leaf_count, NULL);
+    rc = append_leaves(c, c->leaves, c->leaf_count, err);
+    if (rc < 0) {
+        return rc;
+    }
     frontier_root(&c->frontier, &root);
     if (!hash_equal(&root, &header->tree_root)) {
         return tampered(entry, err, "the log does not match the root in the header");
@@ -246,12 +256,14 @@ static int end_block(struct block_check *c, const struct segment_scan_entry *ent
         return rc;
     }
     block_header_hash(&header, &hash);
-    frontier_append(&c->frontier, &hash);
     if (reserve_leaves(c, 1) < 0) {
         return error_set_no_memory(err);
     }
     c->leaves[c->leaf_count++] = hash;
-    rc = check_tiles(c, entry, err);
+    rc = append_leaves(c, &hash, 1, err);
+    if (rc == BLOCKDB_OK) {
+        rc = check_tiles(c, entry, err);
+    }
     (void)atomic_fetch_add_explicit(&c->v->entries, c->leaf_count, memory_order_relaxed);
     (void)atomic_fetch_add_explicit(&c->v->blocks, 1, memory_order_relaxed);
     c->previous = header;
@@ -380,7 +392,7 @@ int verify_blocks_unit(struct verify *v, uint64_t unit, struct error *err)
         }
         height++;
     }
-    buf_deinit(&c->bytes);
+    mem_free(c->tiles);
     mem_free(c->leaves);
     mem_free(c);
     return rc;

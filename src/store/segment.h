@@ -225,13 +225,15 @@ RESULT_MUST_BE_USED int segments_find_seq(struct segments *segments, uint64_t se
 RESULT_MUST_BE_USED int segments_find_time(struct segments *segments, uint64_t time_ms,
                                            struct segment_block_info *out, struct error *err);
 
-/* One record of a scan; everything is borrowed until the scan moves or is freed. */
+/* One record of a scan; everything is borrowed until the scan moves or is freed, the record's bytes
+ * until it moves past page_last. */
 struct segment_scan_entry {
     uint64_t seq;
     struct slice record;
     const struct segment_block_info *block; /* the block around it */
     bool block_first;                       /* the first record of its block */
     bool block_last;
+    bool page_last;       /* the last record of its page */
     const char *path;     /* of the segment's file, for messages */
     uint64_t page_offset; /* of the page in that file */
 };

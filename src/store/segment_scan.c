@@ -154,6 +154,7 @@ int segment_scan_next(struct segment_scan *scan, struct segment_scan_entry *out,
         .block = &scan->block,
         .block_first = seq == scan->block.first_seq,
         .block_last = seq + 1 == scan->block.first_seq + scan->block.count,
+        .page_last = seq + 1 == scan->page.first_seq + scan->page.count,
         .path = scan->walk.segment->path,
         .page_offset = scan->page_offset,
     };
