@@ -34,6 +34,9 @@ struct copy {
 static int step_progress(struct copy *c, struct error *err)
 {
     c->files_done++;
+    if (c->files_total < c->files_done) {
+        c->files_total = c->files_done; /* the source grew since they were counted */
+    }
     if (c->options->progress != NULL &&
         !c->options->progress(c->options->progress_arg, "files", c->files_done, c->files_total)) {
         return error_set(err, BLOCKDB_ECANCELED, "the copy into '%s' was cancelled; remove it",
@@ -281,6 +284,27 @@ static int count_files(void *context, const char *name, bool is_dir)
     return BLOCKDB_OK;
 }
 
+static int count_tile_level(void *context, const char *name, bool is_dir)
+{
+    struct copy *c = context;
+    AUTO(mem_free_ptr) char *level = path_join(c->db->tile_dir, name);
+    struct error ignored;
+
+    if (is_dir && level != NULL) {
+        (void)!os_list(c->db->os, level, count_files, c, &ignored); /* it is only an estimate */
+    }
+    return BLOCKDB_OK;
+}
+
+/* What progress is measured against; tables are known by then. */
+static int count_all_files(struct copy *c, struct error *err)
+{
+    int rc = os_list(c->db->os, c->db->ledger_dir, count_files, c, err);
+
+    c->files_total += table_set_count(c->state->tables);
+    return rc < 0 ? rc : os_list(c->db->os, c->db->tile_dir, count_tile_level, c, err);
+}
+
 static int copy_steps(struct copy *c, struct error *err)
 {
     AUTO(buf_deinit) struct buf requests = {0};
@@ -291,14 +315,14 @@ static int copy_steps(struct copy *c, struct error *err)
     if (rc == BLOCKDB_OK) {
         rc = sealer_seal_all(c->db, err);
     }
-    if (rc == BLOCKDB_OK) {
-        rc = os_list(c->db->os, c->db->ledger_dir, count_files, c, err);
-    }
     if (rc < 0) {
         return rc;
     }
     c->state = db_read_state_ref(c->db);
-    c->files_total += table_set_count(c->state->tables);
+    rc = count_all_files(c, err);
+    if (rc < 0) {
+        return rc;
+    }
     /* The sealed point first: files that are copied later hold at least as much. */
     if (sealed_edit(c, &sealed, tip, &requests) < 0) {
         return error_set_no_memory(err);
