@@ -88,6 +88,8 @@ static void test_refuses_what_is_not_toml(void **state)
         {"a = \"x\\u0000y\"\n", "x.toml:1: the text of 'a' contains a zero byte"},
         {"\"a\\u0000b\" = 1\n", "x.toml:1: a key contains a zero byte"},
         {"a = 012\n", "x.toml:1: not valid TOML"},
+        {"[!]\n", "x.toml"},
+        {"[[=]]\n", "x.toml"},
     };
     size_t i;
 
