@@ -28,7 +28,8 @@ struct bench {
     struct dataset data;
     struct results results;
     struct out out;
-    char *dir; /* made by this run */
+    struct out rows; /* each result at once: standard error in a comparison, else output */
+    char *dir;       /* made by this run */
 };
 
 /* Makes a directory of our own below the one that --db names. */
@@ -58,6 +59,7 @@ static int init(struct bench *bench, const struct plan *plan, struct error *err)
 
     *bench = (struct bench){.os = os_real(), .plan = plan};
     out_init(&bench->out, STDOUT_FILENO);
+    out_init(&bench->rows, plan->compare ? STDERR_FILENO : STDOUT_FILENO);
     rc = dataset_init(&bench->data, plan->num, plan->key_len, plan->value_len, plan->seed);
     if (rc < 0) {
         return error_set_no_memory(err);
@@ -76,9 +78,10 @@ static void deinit(struct bench *bench)
     results_deinit(&bench->results);
     dataset_deinit(&bench->data);
     out_deinit(&bench->out);
+    out_deinit(&bench->rows);
 }
 
-/* Prints the results from the first-th on; in a comparison they tell how far it is. */
+/* Prints the results from the first-th on. */
 static int print_new(struct bench *bench, size_t first, struct error *err)
 {
     size_t i;
@@ -87,9 +90,9 @@ static int print_new(struct bench *bench, size_t first, struct error *err)
         return BLOCKDB_OK;
     }
     for (i = first; i < bench->results.count; i++) {
-        report_print_result(&bench->out, &bench->results.items[i]);
+        report_print_result(&bench->rows, &bench->results.items[i]);
     }
-    return out_finish(&bench->out, err);
+    return out_finish(&bench->rows, err);
 }
 
 /* All engines in turns; each round begins with another one, for the machine may change. */
@@ -100,7 +103,7 @@ static int run_rounds(struct bench *bench, struct error *err)
     unsigned i;
 
     if (!plan->json) {
-        report_print_header(&bench->out);
+        report_print_header(&bench->rows);
     }
     for (round = 1; round <= plan->rounds; round++) {
         for (i = 0; i < plan->engine_count; i++) {
@@ -126,6 +129,34 @@ static int run_rounds(struct bench *bench, struct error *err)
     return BLOCKDB_OK;
 }
 
+/* Writes the report as JSON to a file of its own. */
+static int write_json_file(struct bench *bench, const struct report *report, struct error *err)
+{
+    struct out json;
+    int rc;
+
+    out_init(&json, STDOUT_FILENO); /* nothing is written there: only its buffer is used */
+    report_print_json(&json, report);
+    rc = out_failed(&json)
+             ? error_set_no_memory(err)
+             : os_replace_file(bench->os, bench->plan->json_file, buf_slice(&json.pending), err);
+    out_deinit(&json);
+    return rc < 0 ? error_wrap(err, rc, "--json-file") : BLOCKDB_OK;
+}
+
+static int print_report(struct bench *bench, const struct report *report, struct error *err)
+{
+    if (bench->plan->json) {
+        report_print_json(&bench->out, report);
+    } else {
+        if (bench->plan->compare) {
+            report_print_comparison(&bench->out, report);
+        }
+        report_print_space(&bench->out, report);
+    }
+    return out_finish(&bench->out, err);
+}
+
 static int run(const struct plan *plan, struct error *err)
 {
     struct bench bench;
@@ -136,16 +167,11 @@ static int run(const struct plan *plan, struct error *err)
             .plan = plan, .results = &bench.results, .time_ms = os_now_ms(bench.os)};
 
         rc = run_rounds(&bench, err);
-        if (rc == 0 && plan->json) {
-            report_print_json(&bench.out, &report);
-        } else if (rc == 0) {
-            if (plan->compare) {
-                report_print_comparison(&bench.out, &report);
-            }
-            report_print_space(&bench.out, &report);
-        }
         if (rc == 0) {
-            rc = out_finish(&bench.out, err);
+            rc = print_report(&bench, &report, err);
+        }
+        if (rc == 0 && plan->json_file != NULL) {
+            rc = write_json_file(&bench, &report, err);
         }
     }
     deinit(&bench);

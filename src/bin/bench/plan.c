@@ -83,6 +83,8 @@ static const struct option options[] = {
      "where databases are made, in a new directory; default: $TMPDIR or /tmp"},
     {"--keep", OPTION_SWITCH, FIELD(keep), 0, 0, "", "leave the databases of the last round"},
     {"--json", OPTION_SWITCH, FIELD(json), 0, 0, "", "print JSON instead of tables"},
+    {"--json-file", OPTION_TEXT, FIELD(json_file), 0, 0, "FILE",
+     "write JSON to a file besides what is printed"},
     {"--help", OPTION_SWITCH, FIELD(help), 0, 0, "", "print this"},
     {"--version", OPTION_SWITCH, FIELD(version), 0, 0, "", "print the version"},
     {"--crash-child", OPTION_TEXT, FIELD(crash_child), 0, 0, "", NULL},
@@ -341,7 +343,7 @@ static int complete(struct plan *plan, struct error *err)
         plan->engine_count = plan->compare ? (unsigned)built_count : 1;
         memcpy(plan->engines, built, plan->engine_count * sizeof(built[0]));
     }
-    if (plan->compare && plan->engine_count < 2) {
+    if (plan->compare && plan->engine_count < 2 && plan->crash_child == NULL) {
         return error_set(err, BLOCKDB_EUNSUPPORTED,
                          "compare: there is nothing to compare with, no other engine is built in; "
                          "install librocksdb-dev, libleveldb-dev, liblmdb-dev or libsqlite3-dev "

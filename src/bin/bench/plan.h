@@ -32,7 +32,8 @@ struct plan {
     bool version;
     bool json;
     bool keep;
-    char *crash_child; /* the database that this process fills without closing it, or NULL */
+    const char *json_file; /* where JSON is written besides, or NULL */
+    char *crash_child;     /* the database that this process fills without closing it, or NULL */
 
     const char *db; /* the directory below which databases are made */
     uint64_t num;

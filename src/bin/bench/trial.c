@@ -10,8 +10,8 @@
 #include <stdio.h>
 
 #define NS_PER_MS 1000000ULL
-#define SETTLE_POLL_NS (100 * NS_PER_MS)
-#define SETTLE_QUIET_NS (5 * NS_PER_MS) /* less processor time than this in a poll is rest */
+#define SETTLE_POLL_NS (50 * NS_PER_MS)
+#define SETTLE_QUIET_NS (2 * NS_PER_MS) /* less processor time than this in a poll is rest */
 #define SETTLE_QUIET_POLLS 2
 #define SETTLE_MAX_NS (120 * 1000 * NS_PER_MS)
 #define SYNCED_DURATION_NS (3000 * NS_PER_MS)
