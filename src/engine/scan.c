@@ -3,7 +3,7 @@
  * Scans: the live keys of a range in order, forwards or backwards.
  *
  * A merging cursor walks memtables and tables; deletions are passed over; values that are not
- * inline are read from the ledger when the iterator stands on them.
+ * inline are read from the ledger, several together (scan_ahead.h).
  *
  * Threads:   one at a time per iterator.
  * Ownership: an iterator holds a reference to the read state it began with.
@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "engine/db.h"
 #include "engine/read.h"
+#include "engine/scan_ahead.h"
 #include "engine/view.h"
 #include "store/merging_cursor.h"
 
@@ -28,11 +29,11 @@ struct blockdb_iter {
     bool started;
     bool is_empty; /* nothing was visible */
 
-    /* Where it stands. */
-    const struct item *item;
-    struct blockdb_version_info version;
-    struct slice value;
-    struct segment_record held; /* keeps value in place when it is from the ledger */
+    /* Where it stands: on an item of ahead, or on the cursor's, whose value may be in held. */
+    bool is_on_item;
+    struct scan_position at;
+    struct segment_record held;
+    struct scan_ahead ahead;
 };
 
 /* Sets prefix_end to the smallest key above all keys with the prefix. */
@@ -161,6 +162,7 @@ void blockdb_iter_free(struct blockdb_iter *iter)
         return;
     }
     segment_record_release(&iter->held);
+    scan_ahead_deinit(&iter->ahead);
     cursor_free(iter->cursor);
     read_state_unref(iter->state);
     buf_deinit(&iter->prefix_end);
@@ -197,11 +199,24 @@ static bool in_range(const struct blockdb_iter *iter, struct slice key)
     return !iter->has_end || slice_compare(key, iter->end) < 0;
 }
 
+/* Whether the cursor stands on an item of the range. */
+static bool is_inside(const struct blockdb_iter *iter)
+{
+    return cursor_valid(iter->cursor) && in_range(iter, cursor_item(iter->cursor)->key);
+}
+
+/* Whether the value of an item has to come from the ledger. */
+static bool is_in_ledger(const struct blockdb_iter *iter, const struct item *item)
+{
+    return item->kind == 0 ||
+           (item->kind == BLOCKDB_KIND_PUT && !item->value_inline && !iter->keys_only);
+}
+
 /* Reads what the item does not say from the ledger. */
-static int resolve(struct blockdb_iter *iter, struct error *err)
+static int resolve(struct blockdb_iter *iter, const struct item *item, struct error *err)
 {
     struct record record;
-    int rc = read_ledger_record(iter->db, iter->item->seq, &iter->held, &record, err);
+    int rc = read_ledger_record(iter->db, item->seq, &iter->held, &record, err);
 
     if (rc == BLOCKDB_ENOTFOUND) {
         return error_set(err, BLOCKDB_ECORRUPT,
@@ -211,31 +226,34 @@ static int resolve(struct blockdb_iter *iter, struct error *err)
     if (rc < 0) {
         return rc;
     }
-    iter->version.kind = (enum blockdb_kind)record.kind;
-    iter->version.time_ms = record.time_ms;
-    if ((record.flags & RECORD_REDACTED) != 0 && !iter->keys_only) {
-        segment_record_release(&iter->held);
-        return read_redacted(iter->item->seq, err);
-    }
-    iter->value = record.value;
     segment_record_keep(&iter->held);
+    iter->at.version.kind = (enum blockdb_kind)record.kind;
+    iter->at.version.time_ms = record.time_ms;
+    if ((record.flags & RECORD_REDACTED) != 0 && !iter->keys_only) {
+        return read_redacted(item->seq, err);
+    }
+    iter->at.value = record.value;
     return BLOCKDB_OK;
 }
 
 /* Takes over the item under the cursor. ENOTFOUND: it is a deletion. */
 static int take_item(struct blockdb_iter *iter, struct error *err)
 {
-    const struct item *item = iter->item;
+    const struct item *item = cursor_item(iter->cursor);
     int rc = BLOCKDB_OK;
 
-    iter->version = (struct blockdb_version_info){
-        .seq = item->seq, .time_ms = item->time_ms, .kind = (enum blockdb_kind)item->kind};
-    iter->value = item->value_inline ? item->value : (struct slice){0};
-    if (item->kind == 0 ||
-        (item->kind == BLOCKDB_KIND_PUT && !item->value_inline && !iter->keys_only)) {
-        rc = resolve(iter, err);
+    iter->at = (struct scan_position){
+        .key = item->key,
+        .value = item->value_inline ? item->value : (struct slice){0},
+        .version = {.seq = item->seq,
+                    .time_ms = item->time_ms,
+                    .kind = (enum blockdb_kind)item->kind},
+    };
+    if (is_in_ledger(iter, item)) {
+        scan_ahead_widen(&iter->ahead);
+        rc = resolve(iter, item, err);
     }
-    if (rc == BLOCKDB_OK && iter->version.kind == BLOCKDB_KIND_DELETE) {
+    if (rc == BLOCKDB_OK && iter->at.version.kind == BLOCKDB_KIND_DELETE) {
         return BLOCKDB_ENOTFOUND;
     }
     return rc;
@@ -244,31 +262,76 @@ static int take_item(struct blockdb_iter *iter, struct error *err)
 /* From where the cursor stands to the next live key. */
 static int settle(struct blockdb_iter *iter, struct error *err)
 {
-    int rc;
+    int rc = BLOCKDB_ENOTFOUND;
 
-    for (;;) {
+    iter->is_on_item = false;
+    while (rc == BLOCKDB_ENOTFOUND) {
         segment_record_release(&iter->held);
-        iter->item = NULL;
-        if (!cursor_valid(iter->cursor)) {
-            return BLOCKDB_ENOTFOUND;
-        }
-        iter->item = cursor_item(iter->cursor);
-        if (!in_range(iter, iter->item->key)) {
-            iter->item = NULL;
+        if (!is_inside(iter)) {
             return BLOCKDB_ENOTFOUND;
         }
         rc = take_item(iter, err);
-        if (rc != BLOCKDB_ENOTFOUND) {
-            break;
+        if (rc == BLOCKDB_ENOTFOUND) {
+            int step_rc = step(iter, err);
+
+            if (step_rc < 0) {
+                return step_rc;
+            }
         }
-        rc = step(iter, err);
+    }
+    iter->is_on_item = rc == BLOCKDB_OK;
+    return rc;
+}
+
+/* Takes a window of items behind the cursor. */
+static int fill_ahead(struct blockdb_iter *iter, struct error *err)
+{
+    struct scan_ahead *ahead = &iter->ahead;
+    bool met_ledger = false;
+
+    scan_ahead_clear(ahead);
+    while (ahead->count < ahead->window) {
+        int rc = step(iter, err);
+
         if (rc < 0) {
+            return rc;
+        }
+        if (!is_inside(iter)) {
             break;
         }
+        if (cursor_item(iter->cursor)->kind == BLOCKDB_KIND_DELETE) {
+            continue;
+        }
+        met_ledger = met_ledger || is_in_ledger(iter, cursor_item(iter->cursor));
+        if (scan_ahead_add(ahead, cursor_item(iter->cursor)) < 0) {
+            return error_set_no_memory(err);
+        }
     }
-    if (rc < 0) {
-        iter->item = NULL;
+    scan_ahead_read(ahead, iter->db);
+    if (met_ledger) {
+        scan_ahead_widen(ahead);
+    } else {
+        ahead->window = 0;
     }
+    return BLOCKDB_OK;
+}
+
+/* The next item of those read ahead; ENOTFOUND when the range is through. */
+static int next_ahead(struct blockdb_iter *iter, struct error *err)
+{
+    int rc = BLOCKDB_ENOTFOUND;
+
+    iter->is_on_item = false;
+    while (rc == BLOCKDB_ENOTFOUND) {
+        if (!scan_ahead_has_next(&iter->ahead)) {
+            rc = fill_ahead(iter, err);
+            if (rc < 0 || !scan_ahead_has_next(&iter->ahead)) {
+                return rc < 0 ? rc : BLOCKDB_ENOTFOUND;
+            }
+        }
+        rc = scan_ahead_take(&iter->ahead, iter->db, &iter->at, err);
+    }
+    iter->is_on_item = rc == BLOCKDB_OK;
     return rc;
 }
 
@@ -276,12 +339,15 @@ int blockdb_iter_next(struct blockdb_iter *iter, struct blockdb_error *err)
 {
     int rc;
 
-    if (iter->is_empty || (iter->started && iter->item == NULL)) {
+    if (iter->is_empty || (iter->started && !iter->is_on_item)) {
         return BLOCKDB_ENOTFOUND;
+    }
+    if (scan_ahead_has_next(&iter->ahead) || iter->ahead.window > 0) {
+        return next_ahead(iter, err);
     }
     rc = step(iter, err);
     if (rc < 0) {
-        iter->item = NULL;
+        iter->is_on_item = false;
         return rc;
     }
     return settle(iter, err);
@@ -297,6 +363,8 @@ int blockdb_iter_seek(struct blockdb_iter *iter, const void *key, size_t key_len
         return BLOCKDB_ENOTFOUND;
     }
     iter->started = true;
+    iter->is_on_item = false;
+    scan_ahead_reset(&iter->ahead);
     if (!iter->reverse) {
         if (slice_compare(target, iter->start) < 0) {
             target = iter->start;
@@ -312,26 +380,22 @@ int blockdb_iter_seek(struct blockdb_iter *iter, const void *key, size_t key_len
             rc = cursor_seek_before(iter->cursor, target, err);
         }
     }
-    if (rc < 0) {
-        iter->item = NULL;
-        return rc;
-    }
-    return settle(iter, err);
+    return rc < 0 ? rc : settle(iter, err);
 }
 
 const void *blockdb_iter_key(const struct blockdb_iter *iter, size_t *out_len)
 {
-    *out_len = iter->item->key.len;
-    return iter->item->key.data;
+    *out_len = iter->at.key.len;
+    return iter->at.key.data;
 }
 
 const void *blockdb_iter_value(const struct blockdb_iter *iter, size_t *out_len)
 {
-    *out_len = iter->keys_only ? 0 : iter->value.len;
-    return iter->value.data;
+    *out_len = iter->keys_only ? 0 : iter->at.value.len;
+    return iter->at.value.data;
 }
 
 struct blockdb_version_info blockdb_iter_version(const struct blockdb_iter *iter)
 {
-    return iter->version;
+    return iter->at.version;
 }

@@ -230,6 +230,29 @@ struct page *cache_lookup(struct cache *cache, uint64_t file, uint64_t offset)
     return page;
 }
 
+void cache_prefetch_bucket(struct cache *cache, uint64_t file, uint64_t offset)
+{
+    if (cache->shard_count > 0) {
+        uint64_t hash = name_hash(file, offset);
+        const struct shard *shard = shard_of(cache, hash);
+
+        __builtin_prefetch(&shard->buckets[bucket_of(shard, hash)]);
+    }
+}
+
+void cache_prefetch_page(struct cache *cache, uint64_t file, uint64_t offset)
+{
+    if (cache->shard_count > 0) {
+        uint64_t hash = name_hash(file, offset);
+        const struct shard *shard = shard_of(cache, hash);
+        const struct page *page = atomic_load_explicit(&shard->buckets[bucket_of(shard, hash)],
+                                                       memory_order_acquire);
+
+        __builtin_prefetch(page);
+        __builtin_prefetch((const void *)((uintptr_t)page + PAGE_DATA_AT));
+    }
+}
+
 /* ---- Queues and chains, all under the shard's mutex ----------------------------------------- */
 
 static void queue_push(struct shard *shard, struct page *page, enum queue_name name)

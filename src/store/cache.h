@@ -56,6 +56,10 @@ void cache_free(struct cache *cache);
 /* The page, borrowed until the caller leaves the epoch (page_ref() to keep it longer), or NULL.
  * Counts a hit or a miss. */
 struct page *cache_lookup(struct cache *cache, uint64_t file, uint64_t offset);
+/* For a row of lookups whose waits for memory are to overlap: first for all of them the one, then
+ * for all the other, then the lookups. Inside the epoch; hints only. */
+void cache_prefetch_bucket(struct cache *cache, uint64_t file, uint64_t offset);
+void cache_prefetch_page(struct cache *cache, uint64_t file, uint64_t offset);
 /* Puts a filled page, by its own file and offset, and takes the caller's reference. The page stays
  * readable for the caller until it leaves the epoch, kept or not. When the name is there already
  * the cache keeps the one it has. Never fails: at worst the page is not kept. */

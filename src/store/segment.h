@@ -198,6 +198,12 @@ struct segment_record {
  * ECORRUPT, EIO, ENOMEM; whatever on_load returns. */
 RESULT_MUST_BE_USED int segments_read(struct segments *segments, uint64_t seq,
                                       struct segment_record *out, struct error *err);
+/* Reads count records at once, so that their waits for memory overlap; each is as after
+ * segment_record_keep(). out is overwritten. On failure nothing is held; errors as above. */
+RESULT_MUST_BE_USED int segments_read_many(struct segments *segments, const uint64_t *seqs,
+                                           size_t count, struct segment_record *out,
+                                           struct error *err);
+#define SEGMENTS_READ_MANY_MAX 64 /* the most that one call takes */
 void segment_record_release(struct segment_record *record);
 /* Leaves the epoch and counts a reference instead, so that the record may be kept for long, and
  * released by another thread. */

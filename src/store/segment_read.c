@@ -2,6 +2,7 @@
 /*
  * Reading from the chain of segments: records, blocks, numbers.
  */
+#include "base/assert.h"
 #include "base/mem.h"
 #include "store/page.h"
 #include "store/segment_priv.h"
@@ -203,23 +204,30 @@ static const struct segment *segment_of_seq(const struct segments *segments, uin
     return segment;
 }
 
-/* Inside the epoch: finds seq and its page. */
-static int find_record(struct segments *segments, uint64_t seq, struct segment_record *out,
-                       struct error *err)
-{
-    const struct segment *segment = segment_of_seq(segments, seq);
-    struct segment_page_entry entry;
-    struct segment_page view;
-    struct page *page = NULL;
-    int rc;
+/* Where a record is. */
+struct location {
+    const struct segment *segment;
+    struct segment_page_entry entry; /* of its page */
+};
 
-    if (segment == NULL) {
+/* Inside the epoch. ENOTFOUND without message. */
+static int locate(struct segments *segments, uint64_t seq, struct location *out, struct error *err)
+{
+    out->segment = segment_of_seq(segments, seq);
+    if (out->segment == NULL) {
         return BLOCKDB_ENOTFOUND;
     }
-    rc = segment_find_page(segment, seq, &entry, err);
-    if (rc == BLOCKDB_OK) {
-        rc = get_page(segments, segment, &entry, &page, err);
-    }
+    return segment_find_page(out->segment, seq, &out->entry, err);
+}
+
+/* Inside the epoch: gets the page and finds the record in it. */
+static int load_record(struct segments *segments, uint64_t seq, const struct location *location,
+                       struct segment_record *out, struct error *err)
+{
+    struct segment_page view;
+    struct page *page = NULL;
+    int rc = get_page(segments, location->segment, &location->entry, &page, err);
+
     if (rc < 0) {
         return rc;
     }
@@ -229,7 +237,7 @@ static int find_record(struct segments *segments, uint64_t seq, struct segment_r
                          "segment '%s': page at offset %" PRIu64 ": seq %" PRIu64
                          " is not in it, although the index says so; restore the file from a "
                          "backup or another node",
-                         segment->path, entry.offset, seq);
+                         location->segment->path, location->entry.offset, seq);
     }
     out->bytes = segment_page_record(&view, (uint32_t)(seq - view.first_seq));
     out->page = view;
@@ -241,17 +249,67 @@ int segments_read(struct segments *segments, uint64_t seq, struct segment_record
                   struct error *err)
 {
     struct epoch *epoch = segments->env.epoch;
+    struct location location;
     int rc;
 
     segment_record_release(out);
     epoch_enter(epoch);
-    rc = find_record(segments, seq, out, err);
+    rc = locate(segments, seq, &location, err);
+    if (rc == BLOCKDB_OK) {
+        rc = load_record(segments, seq, &location, out, err);
+    }
     if (rc < 0) {
         epoch_leave(epoch);
         return rc;
     }
     out->epoch = epoch;
     return BLOCKDB_OK;
+}
+
+/* Inside the epoch. */
+static int read_many(struct segments *segments, const uint64_t *seqs, size_t count,
+                     struct segment_record *out, struct error *err)
+{
+    struct location locations[SEGMENTS_READ_MANY_MAX];
+    struct cache *cache = segments->env.cache;
+    size_t i;
+    int rc = BLOCKDB_OK;
+
+    for (i = 0; rc == BLOCKDB_OK && i < count; i++) {
+        rc = locate(segments, seqs[i], &locations[i], err);
+        if (rc == BLOCKDB_OK && cache != NULL) {
+            cache_prefetch_bucket(cache, locations[i].segment->cache_file,
+                                  locations[i].entry.offset);
+        }
+    }
+    for (i = 0; rc == BLOCKDB_OK && cache != NULL && i < count; i++) {
+        cache_prefetch_page(cache, locations[i].segment->cache_file, locations[i].entry.offset);
+    }
+    for (i = 0; rc == BLOCKDB_OK && i < count; i++) {
+        rc = load_record(segments, seqs[i], &locations[i], &out[i], err);
+        if (rc == BLOCKDB_OK) {
+            (void)page_ref(out[i].held);
+            __builtin_prefetch(out[i].bytes.data);
+        }
+    }
+    return rc;
+}
+
+int segments_read_many(struct segments *segments, const uint64_t *seqs, size_t count,
+                       struct segment_record *out, struct error *err)
+{
+    size_t i;
+    int rc;
+
+    ASSERT(count <= SEGMENTS_READ_MANY_MAX);
+    memset(out, 0, count * sizeof(*out));
+    epoch_enter(segments->env.epoch);
+    rc = read_many(segments, seqs, count, out, err);
+    epoch_leave(segments->env.epoch);
+    for (i = 0; rc < 0 && i < count; i++) {
+        segment_record_release(&out[i]);
+    }
+    return rc;
 }
 
 void segment_record_release(struct segment_record *record)
