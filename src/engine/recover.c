@@ -228,14 +228,13 @@ static int seal_again(struct recovery *r, const struct segment_scan_entry *entry
     AUTO(mem_free_ptr) struct tile_hash *tiles = mem_calloc(tile_count, sizeof(*tiles));
     uint8_t made_bytes[BLOCK_HEADER_LEN];
     uint8_t stored_bytes[BLOCK_HEADER_LEN];
-    struct block_header made;
     int rc = BLOCKDB_OK;
 
     if (tiles == NULL) {
         return error_set_no_memory(err);
     }
-    tip_seal(&r->tip, r->leaves, r->leaf_count, stored->time_ms, &made, tiles);
-    block_header_encode(&made, made_bytes);
+    tip_seal(&r->tip, r->leaves, r->leaf_count, stored->time_ms, tiles);
+    block_header_encode(&r->tip.last, made_bytes);
     block_header_encode(stored, stored_bytes);
     if (memcmp(made_bytes, stored_bytes, BLOCK_HEADER_LEN) != 0) {
         return error_set(err, BLOCKDB_ETAMPERED,

@@ -110,7 +110,8 @@ int seal_job_begin(struct seal_job *job, struct seal_queue *queue, size_t count,
     job->time_min_ms = n > 0 ? job->records[0].time_ms : time_ms;
     leaf_hash_many(job->records, job->commitments, n, job->leaves);
     job->tip = *tip;
-    tip_seal(&job->tip, job->leaves, n, time_ms, &job->header, job->tiles);
+    tip_seal(&job->tip, job->leaves, n, time_ms, job->tiles);
+    job->header = job->tip.last;
     job->leaves[n] = job->tip.last_hash;
     block_header_record(&job->header, job->header_record);
     job->slices[n] = slice_of(job->header_record, BLOCK_HEADER_RECORD_LEN);

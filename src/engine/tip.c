@@ -17,7 +17,7 @@ size_t tip_tile_count(const struct tip *tip, size_t n)
 }
 
 void tip_seal(struct tip *tip, const struct hash *leaves, size_t n, uint64_t time_ms,
-              struct block_header *out_header, struct tile_hash *tiles)
+              struct tile_hash *tiles)
 {
     struct block_header header = {
         .height = tip->block_count,
@@ -37,7 +37,6 @@ void tip_seal(struct tip *tip, const struct hash *leaves, size_t n, uint64_t tim
                          tiles != NULL ? tiles + tile_count : NULL);
     tip->last = header;
     tip->block_count++;
-    *out_header = header;
 }
 
 size_t tip_encode(const struct tip *tip, uint8_t *out)
