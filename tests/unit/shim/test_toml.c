@@ -60,6 +60,23 @@ static void test_walks_by_line(void **state)
                                    "11 apple.inner a table - 0 0\n");
 }
 
+/* Characters whose tests for white space are special in the library. */
+static void test_letters_beyond_ascii(void **state)
+{
+    static const char text[] = "# \xc3\xa9 \xd0\x96\n"
+                               "a = \"\xc3\xa9\xe2\xba\x81\xef\xbb\xaf\xe1\x99\xbf\"\n";
+    struct seen seen = {0};
+    struct error err = {0};
+
+    (void)state;
+    assert_int_equal(toml_walk(slice_of_text(text), "x.toml", remember, &seen, &err), 0);
+    assert_string_equal(seen.text,
+                        "2 .a a string \xc3\xa9\xe2\xba\x81\xef\xbb\xaf\xe1\x99\xbf 0 0\n");
+    assert_int_equal(
+        toml_walk(slice_of_text("a\xef\xbb\xaf = 1\n"), "x.toml", remember, &seen, &err),
+        BLOCKDB_EINVAL);
+}
+
 static void test_stops_when_told(void **state)
 {
     struct seen seen = {.stop_at = 2};
@@ -118,9 +135,8 @@ static void test_empty_is_fine(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_walks_by_line),
-        cmocka_unit_test(test_stops_when_told),
-        cmocka_unit_test(test_refuses_what_is_not_toml),
+        cmocka_unit_test(test_walks_by_line),   cmocka_unit_test(test_letters_beyond_ascii),
+        cmocka_unit_test(test_stops_when_told), cmocka_unit_test(test_refuses_what_is_not_toml),
         cmocka_unit_test(test_empty_is_fine),
     };
 
