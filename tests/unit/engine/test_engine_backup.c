@@ -240,21 +240,20 @@ static bool fail_nth(uint64_t nth)
 {
     struct os_crash *disk = os_crash_new(seed + nth);
     struct os_fault *fault = os_fault_new(os_crash_os(disk));
-    struct os *os = os_fault_os(fault);
-    struct blockdb *source = open_source(os);
     struct os_fault_plan plan = {.classes = OS_FAULT_ALL, .nth = nth, .path_part = "/copy"};
+    struct blockdb *source;
     struct error err;
     bool fired;
     int rc;
 
-    os_fault_arm(fault, &plan);
+    os_fault_arm(fault, &plan); /* before there are threads; the source's own paths do not count */
+    source = open_source(os_fault_os(fault));
     rc = copy_to(source, "/copy", &err);
     fired = os_fault_fired(fault);
-    os_fault_arm(fault, NULL);
     if (rc < 0) {
         assert_true(fired && strlen(err.message) > 0);
     }
-    check_copy(os, source);
+    check_copy(os_crash_os(disk), source);
     write_entries(source, 200, 20);
     (void)fixture_verify(source);
     fixture_must(copy_to(source, "/second", &err), &err);
