@@ -17,7 +17,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define ZERO_CHUNK_BYTES (1024u * 1024)
+/* A file system keeps what was written at once in one large folio, and looks at all of a folio's
+ * blocks at each small write into it: appending cost three times as much after large chunks. */
+#define ZERO_CHUNK_BYTES (16u * 1024)
 #define ZERO_SYNC_BYTES (4u * 1024 * 1024)
 #define PREPARED_MAX 2 /* recycled segments wait up to this many; new ones are made only for 1 */
 
