@@ -4,8 +4,8 @@
 #include "base/assert.h"
 #include "base/mem.h"
 
-#define POOL_BYTES (1U << 20)
-#define PIECE_BYTES 100 /* the pool is made of pieces whose second half repeats the first */
+#define POOL_BYTES (128U << 10) /* fits the cache of a core, so that comparing costs little */
+#define PIECE_BYTES 100         /* the pool is made of pieces whose second half repeats the first */
 #define STAMP_BYTES 8
 #define GENERATION_SHIFT 56
 #define INDEX_MASK ((1ULL << GENERATION_SHIFT) - 1)
@@ -78,23 +78,21 @@ void dataset_key(const struct dataset *data, uint64_t i, bool missing, uint8_t *
     }
 }
 
-uint64_t dataset_key_index(const struct dataset *data, struct slice key)
+void dataset_key_advance(const struct dataset *data, uint8_t *key)
 {
-    uint64_t number = 0;
-    size_t at;
+    size_t at = data->key_len - 1;
+    unsigned step = 2; /* of the last digit; 1 of those before it */
 
-    if (key.len != data->key_len) {
-        return UINT64_MAX;
-    }
-    for (at = 0; at < key.len; at++) {
-        uint8_t c = key.data[at];
+    while (at > 0) {
+        unsigned digit = (unsigned)(key[at] <= '9' ? key[at] - '0' : key[at] - 'a' + 10) + step;
 
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) {
-            return UINT64_MAX;
+        key[at] = (uint8_t) "0123456789abcdef"[digit & 15];
+        if (digit < 16) {
+            return;
         }
-        number = number << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+        step = 1;
+        at--;
     }
-    return number % 2 == 0 && number / 2 < data->num ? number / 2 : UINT64_MAX;
 }
 
 /* The stamp at the start of a value: generation and key. */

@@ -36,8 +36,8 @@ void dataset_deinit(struct dataset *data);
 
 /* Writes key i (key_len bytes) to out; missing: the key right after it that is never written. */
 void dataset_key(const struct dataset *data, uint64_t i, bool missing, uint8_t *out);
-/* The i of a key that dataset_key() made, or UINT64_MAX for other bytes and missing keys. */
-uint64_t dataset_key_index(const struct dataset *data, struct slice key);
+/* Turns key i, as dataset_key() made it, into key i + 1. */
+void dataset_key_advance(const struct dataset *data, uint8_t *key);
 /* Writes the value of key i in one generation (value_len bytes) to out. */
 void dataset_value(const struct dataset *data, uint64_t i, unsigned generation, uint8_t *out);
 /* Whether value is that of key i in any generation that was written, compared in full. */

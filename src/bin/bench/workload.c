@@ -174,11 +174,12 @@ static int visit_scanned(void *arg, struct slice key, struct slice value)
 {
     struct worker *w = arg;
 
-    if (dataset_key_index(w->data, key) != w->expected ||
+    if (!slice_equal(key, slice_of(w->scanned_key, w->data->key_len)) ||
         !dataset_check(w->data, w->expected, value)) {
         return BLOCKDB_ECORRUPT;
     }
     w->expected++;
+    dataset_key_advance(w->data, w->scanned_key);
     count(w);
     return BLOCKDB_OK;
 }
@@ -192,6 +193,7 @@ static int step_scan(struct worker *w, uint64_t n, struct error *err)
     (void)n;
     w->expected = first;
     dataset_key(w->data, first, false, w->buffer);
+    dataset_key(w->data, first, false, w->scanned_key);
     rc = w->engine->scan(w->session, w->pairs[0].key, SCAN_ENTRIES, visit_scanned, w, err);
     if (rc == BLOCKDB_ECORRUPT || (rc == 0 && w->expected != end)) {
         return wrong(w, w->expected, "is missing or wrong in a scan", err);

@@ -48,6 +48,7 @@ struct worker {
     /* Scratch of the step. */
     uint8_t *buffer; /* batch keys and values */
     struct bench_pair *pairs;
+    uint8_t scanned_key[DATASET_KEY_LEN_MAX];
     uint64_t expected; /* scans: the next key's number; history: the key's */
 };
 
