@@ -12,6 +12,9 @@ int base64_append(struct buf *out, struct slice bytes)
     uint8_t *p;
     size_t i;
 
+    if (bytes.len == 0) {
+        return BLOCKDB_OK;
+    }
     if (buf_reserve(out, base64_len(bytes.len)) < 0) {
         return BLOCKDB_ENOMEM;
     }

@@ -153,6 +153,9 @@ int csv_parse(struct csv_row *row, struct slice text, bool is_last, size_t *out_
 struct slice csv_field(const struct csv_row *row, size_t index)
 {
     ASSERT(index < row->count);
+    if (row->bytes.len == 0) {
+        return (struct slice){0}; /* a row of empty fields has no memory to point into */
+    }
     return slice_of(row->bytes.data + row->fields[index].at, row->fields[index].len);
 }
 
