@@ -303,6 +303,18 @@ static void encode(struct group *g)
 
 /* ---- Appending and publishing -------------------------------------------------------------- */
 
+/* A repeated request that asked for a sync was not answered by what is in memory alone. */
+static void answer_repeats(struct group *g, int status, const struct error *err)
+{
+    struct commit_request *r;
+
+    for (r = g->requests; r != NULL; r = r->next) {
+        if (!r->accepted && r->status == BLOCKDB_OK && r->durability >= BLOCKDB_DURABILITY_GROUP) {
+            answer_error(r, status, err);
+        }
+    }
+}
+
 /* ENOSPC and ENOMEM leave everything as it was; any other failure is the end of writing. */
 static int append(struct group *g, struct error *err)
 {
@@ -327,6 +339,7 @@ static int sync_group(struct group *g, struct error *err)
 
     if (rc < 0) {
         failure_set(&g->db->failure, err);
+        answer_repeats(g, rc, err);
     }
     return rc;
 }

@@ -260,16 +260,15 @@ int sealer_wait(struct blockdb *db, uint64_t seq, struct error *err)
 
 int sealer_seal_all(struct blockdb *db, struct error *err)
 {
+    /* Before the block ends: what others write behind it may stay in an open block for long. */
+    uint64_t acked = atomic_load_explicit(&db->acked_seq, memory_order_acquire);
     int rc;
 
     if (db->read_only || failure_is_set(&db->failure)) {
         return BLOCKDB_OK;
     }
     rc = commit_seal(db, err);
-    if (rc < 0) {
-        return rc;
-    }
-    return sealer_wait(db, atomic_load_explicit(&db->acked_seq, memory_order_acquire), err);
+    return rc < 0 ? rc : sealer_wait(db, acked, err);
 }
 
 int sealer_make_room(struct blockdb *db, struct error *err)

@@ -214,6 +214,29 @@ static void test_durability_of_a_call(void **state)
     world_free(&w);
 }
 
+/* A repeat that asks for a sync is not told "done" when the sync fails. */
+static void test_repeats_are_made_durable(void **state)
+{
+    static const uint8_t client[BLOCKDB_CLIENT_ID_LEN] = "a client";
+    struct blockdb_write_options options = BLOCKDB_WRITE_OPTIONS_INIT;
+    struct blockdb_write_result result;
+    struct world w;
+    struct error err;
+
+    (void)state;
+    world_new(&w, "wal_sync_mode", "none", NULL);
+    options.client_id = client;
+    options.request = 1;
+    fixture_must(blockdb_put(w.db, "k", 1, "v", 1, &options, NULL, &err), &err);
+    os_crash_power_off(w.disk);
+    fixture_must(blockdb_put(w.db, "k", 1, "v", 1, &options, &result, &err), &err);
+    assert_true(result.repeated);
+    options.durability = BLOCKDB_DURABILITY_GROUP;
+    assert_int_equal(blockdb_put(w.db, "k", 1, "v", 1, &options, NULL, &err), BLOCKDB_EIO);
+    assert_true(blockdb_close(w.db, &err) < 0); /* tells that something may be lost */
+    os_crash_free(w.disk);
+}
+
 /* ---- Keys, positions, times ---------------------------------------------------------------- */
 
 /* Keys that differ only in zero bytes are different keys, in bytewise order. */
@@ -476,6 +499,7 @@ int main(void)
         cmocka_unit_test(test_close_answers),
         cmocka_unit_test(test_submit_waits_for_room),
         cmocka_unit_test(test_durability_of_a_call),
+        cmocka_unit_test(test_repeats_are_made_durable),
         cmocka_unit_test(test_keys_of_any_bytes),
         cmocka_unit_test(test_seqs_and_times),
         cmocka_unit_test(test_very_many_versions),
