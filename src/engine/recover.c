@@ -14,6 +14,10 @@
 
 #include <inttypes.h>
 
+/* What a record has besides an inline value: longer ones are worth keeping when they are written.
+ */
+#define WARM_RECORD_OVERHEAD 128
+
 /* The state of a recovery in progress. */
 struct recovery {
     struct blockdb *db;
@@ -50,6 +54,7 @@ static int open_segments(struct recovery *r, const struct manifest_state *state,
         .segment_bytes = db->settings->ledger_segment_size,
         .on_load = db->settings->enable_blockchain_verification ? read_check_page : NULL,
         .on_load_context = db,
+        .warm_record_bytes = db->settings->inline_value_limit + WARM_RECORD_OVERHEAD,
         .throttle = db->settings->io_budget > 0 ? throttle : NULL,
         .throttle_context = db->io_budget,
         .known = known,

@@ -152,6 +152,8 @@ static int append_to(struct segments *segments, struct segment *segment,
     }
     segment_index_block(segment, &frame, segments->image.data + SEGMENT_FRAME_LEN, place.offset);
     count_block(segments, &frame, segments->image.len);
+    segment_warm_block(segments, segment, block, &frame, segments->image.data + SEGMENT_FRAME_LEN,
+                       place.offset);
     return BLOCKDB_OK;
 }
 

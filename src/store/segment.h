@@ -106,6 +106,9 @@ struct segments_options {
     uint64_t segment_bytes;    /* rotate when a block would pass this; 0: the default */
     segment_load_fn on_load;   /* may be NULL */
     void *on_load_context;
+    /* Pages whose records are longer than this on average enter the cache as they are written,
+     * because what was just written is likely to be read. 0: none do. */
+    uint64_t warm_record_bytes;
     segment_throttle_fn throttle; /* may be NULL */
     void *throttle_context;
 

@@ -164,52 +164,104 @@ static int bad_entry(const struct index_view *view, uint64_t i, struct error *er
                      view->of_pages ? "page" : "block");
 }
 
+/* A sorted row: the chunks of an index, or the entries of one chunk. */
+struct row {
+    const struct index_view *view;
+    const uint8_t *entries; /* of the chunk; NULL: the row of chunks */
+    uint64_t count;
+    enum key_kind kind;
+};
+
+static uint64_t row_key(const struct row *row, uint64_t i)
+{
+    if (row->entries == NULL) {
+        return key_of_chunk(row->view, i, row->kind);
+    }
+    return key_of_entry(row->view, row->entries + i * row->view->entry_len, row->kind);
+}
+
+/* The last place whose key is not above key; that of place 0 is not. Searches outwards from a
+ * guess, in steps that double: a good guess costs two or three looks instead of one for each
+ * halving. */
+static uint64_t row_find(const struct row *row, uint64_t key, uint64_t guess)
+{
+    uint64_t low = 0;
+    uint64_t high = row->count;
+    uint64_t step = 1;
+
+    if (guess >= high) {
+        guess = high - 1;
+    }
+    if (row_key(row, guess) <= key) {
+        low = guess;
+        while (high - low > step && row_key(row, low + step) <= key) {
+            low += step;
+            step *= 2;
+        }
+        high = high - low > step ? low + step : high;
+    } else {
+        high = guess;
+        while (high > step && row_key(row, high - step) > key) {
+            high -= step;
+            step *= 2;
+        }
+        low = high > step ? high - step : 0;
+    }
+    while (high - low > 1) {
+        uint64_t middle = low + (high - low) / 2;
+
+        if (row_key(row, middle) <= key) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/* Where key would be among count places if keys between first and end were spread evenly. */
+static uint64_t guess_of(uint64_t key, uint64_t first, uint64_t end, uint64_t count)
+{
+    if (key <= first || end <= first || end - first > UINT64_MAX / (count + 1)) {
+        return 0;
+    }
+    return (key < end ? key - first : end - first) * count / (end - first);
+}
+
 /* The last entry whose key is not above `key`: its index and its bytes, valid inside the epoch.
  * ENOTFOUND without message when even the first is above. */
 static int find_entry(const struct index_view *view, uint64_t key, enum key_kind kind,
                       uint64_t *out_i, const uint8_t **out_entry, struct error *err)
 {
-    uint64_t low = 0;
-    uint64_t high = chunk_count(view);
+    struct row chunks = {.view = view, .count = chunk_count(view), .kind = kind};
+    struct row entries = {.view = view, .kind = kind};
+    uint64_t end = atomic_load_explicit(&view->segment->end_seq, memory_order_relaxed) -
+                   view->segment->first_seq; /* of keys that are seqs */
     uint64_t chunk;
-    const uint8_t *bytes;
+    uint64_t first;
+    uint64_t i;
     int rc;
 
-    if (high == 0 || key_of_chunk(view, 0, kind) > key) {
+    if (chunks.count == 0 || row_key(&chunks, 0) > key) {
         return BLOCKDB_ENOTFOUND;
     }
-    while (high - low > 1) {
-        uint64_t middle = low + (high - low) / 2;
-
-        if (key_of_chunk(view, middle, kind) <= key) {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    chunk = low;
-    rc = get_chunk(view, chunk, &bytes, err);
+    chunk = row_find(&chunks, key, kind == KEY_SEQ ? guess_of(key, 0, end, chunks.count) : 0);
+    rc = get_chunk(view, chunk, &entries.entries, err);
     if (rc < 0) {
         return rc;
     }
-    bytes += SEGMENT_PARTITION_HEAD_LEN;
-    low = 0;
-    high = entries_in(view, chunk);
-    while (high - low > 1) {
-        uint64_t middle = low + (high - low) / 2;
-
-        if (key_of_entry(view, bytes + middle * view->entry_len, kind) <= key) {
-            low = middle;
-        } else {
-            high = middle;
-        }
+    entries.entries += SEGMENT_PARTITION_HEAD_LEN;
+    entries.count = entries_in(view, chunk);
+    first = row_key(&chunks, chunk);
+    if (chunk + 1 < chunks.count) {
+        end = row_key(&chunks, chunk + 1);
     }
-    bytes += low * view->entry_len;
-    if (key_of_entry(view, bytes, kind) > key) {
-        return bad_entry(view, chunk * view->per_chunk + low, err);
+    i = row_find(&entries, key, kind == KEY_SEQ ? guess_of(key, first, end, entries.count) : 0);
+    if (row_key(&entries, i) > key) {
+        return bad_entry(view, chunk * view->per_chunk + i, err);
     }
-    *out_i = chunk * view->per_chunk + low;
-    *out_entry = bytes;
+    *out_i = chunk * view->per_chunk + i;
+    *out_entry = entries.entries + i * view->entry_len;
     return BLOCKDB_OK;
 }
 

@@ -229,6 +229,7 @@ static int segments_new(const struct segments_options *options, struct segments 
                                                           : SEGMENT_BYTES_DEFAULT;
     segments->on_load = options->on_load;
     segments->on_load_context = options->on_load_context;
+    segments->warm_record_bytes = options->warm_record_bytes;
     segments->throttle = options->throttle;
     segments->throttle_context = options->throttle_context;
     atomic_init(&segments->list, list);

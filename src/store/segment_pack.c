@@ -185,6 +185,14 @@ static bool lengths_to_ends(uint8_t *table, uint32_t count, uint64_t records_len
     return end == records_len;
 }
 
+static void put_unpacked_head(uint8_t *out, uint64_t first_seq, uint32_t count,
+                              uint32_t records_len)
+{
+    memcpy(out, &first_seq, 8);
+    memcpy(out + 8, &count, 4);
+    memcpy(out + 12, &records_len, 4);
+}
+
 int segment_unpack(const struct segment_page_head *head, const uint8_t *page,
                    const struct segment_place *place, uint8_t *out, struct error *err)
 {
@@ -211,10 +219,32 @@ int segment_unpack(const struct segment_page_head *head, const uint8_t *page,
                          "another node",
                          place->path, place->offset);
     }
-    memcpy(out, &head->first_seq, 8);
-    memcpy(out + 8, &head->record_count, 4);
-    memcpy(out + 12, &records_len, 4);
+    put_unpacked_head(out, head->first_seq, head->record_count, records_len);
     return BLOCKDB_OK;
+}
+
+size_t segment_unpacked_records_len(uint32_t n, uint32_t records_len)
+{
+    return SEGMENT_UNPACKED_HEAD_LEN + (n > 1 ? (size_t)n * LENGTH_LEN : 0) + records_len;
+}
+
+void segment_unpacked_of_records(const struct slice *records, uint32_t n, uint64_t first_seq,
+                                 uint32_t records_len, uint8_t *out)
+{
+    uint8_t *table = out + SEGMENT_UNPACKED_HEAD_LEN;
+    uint8_t *at = table + (n > 1 ? (size_t)n * LENGTH_LEN : 0);
+    uint8_t *start = at;
+    uint32_t i;
+
+    put_unpacked_head(out, first_seq, n, records_len);
+    for (i = 0; i < n; i++) {
+        memcpy(at, records[i].data, records[i].len);
+        at += records[i].len;
+        if (n > 1) {
+            put_le16(table + (size_t)i * LENGTH_LEN, (uint16_t)(at - start));
+        }
+    }
+    ASSERT(at == start + records_len);
 }
 
 struct segment_page segment_page_view(const uint8_t *unpacked)

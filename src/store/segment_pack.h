@@ -50,5 +50,10 @@ static inline size_t segment_unpacked_len(const struct segment_page_head *head)
 RESULT_MUST_BE_USED int segment_unpack(const struct segment_page_head *head, const uint8_t *page,
                                        const struct segment_place *place, uint8_t *out,
                                        struct error *err);
+/* The same from n records that were not packed yet, together records_len bytes, which are a page of
+ * a block being written: segment_unpacked_records_len() bytes at out. */
+void segment_unpacked_of_records(const struct slice *records, uint32_t n, uint64_t first_seq,
+                                 uint32_t records_len, uint8_t *out);
+size_t segment_unpacked_records_len(uint32_t n, uint32_t records_len);
 /* What unpacked bytes hold; borrows them. */
 struct segment_page segment_page_view(const uint8_t *unpacked);

@@ -32,6 +32,7 @@ struct segments {
     uint64_t segment_bytes;
     segment_load_fn on_load;
     void *on_load_context;
+    uint64_t warm_record_bytes;
     segment_throttle_fn throttle;
     void *throttle_context;
 
@@ -56,6 +57,12 @@ struct segments {
     atomic_uint_least64_t appended_stored_bytes;
     atomic_uint_least64_t page_reads;
 };
+
+/* Puts pages of a block that was just written at `offset` into the cache; directory is that of its
+ * frame. Appender only, outside the epoch. */
+void segment_warm_block(struct segments *segments, const struct segment *segment,
+                        const struct segment_block *block, const struct segment_frame *frame,
+                        const uint8_t *directory, uint64_t offset);
 
 /* The list as of now, inside the epoch. */
 static inline const struct segment_list *segments_list(const struct segments *segments)
