@@ -239,7 +239,7 @@ static int find_entry(const struct index_view *view, uint64_t key, enum key_kind
                    view->segment->first_seq; /* of keys that are seqs */
     uint64_t chunk;
     uint64_t first;
-    uint64_t i;
+    uint64_t i = 0;
     int rc;
 
     if (chunks.count == 0 || row_key(&chunks, 0) > key) {
@@ -278,8 +278,8 @@ int segment_find_page(const struct segment *segment, uint64_t seq, struct segmen
                       struct error *err)
 {
     struct index_view view = view_of(segment, true);
-    const uint8_t *entry;
-    uint64_t i;
+    const uint8_t *entry = NULL;
+    uint64_t i = 0;
     struct segment_page_entry found;
     uint64_t data_end;
     int rc = find_seq(&view, seq, &i, &entry, err);
@@ -301,7 +301,7 @@ int segment_find_block_of_seq(const struct segment *segment, uint64_t seq, uint6
                               struct error *err)
 {
     struct index_view view = view_of(segment, false);
-    const uint8_t *entry;
+    const uint8_t *entry = NULL;
 
     return find_seq(&view, seq, out_i, &entry, err);
 }
@@ -310,7 +310,7 @@ int segment_find_block_of_time(const struct segment *segment, uint64_t time_ms, 
                                struct error *err)
 {
     struct index_view view = view_of(segment, false);
-    const uint8_t *entry;
+    const uint8_t *entry = NULL;
 
     return find_entry(&view, time_ms, KEY_TIME, out_i, &entry, err);
 }
