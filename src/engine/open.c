@@ -318,7 +318,10 @@ static int open_tables(struct blockdb *db, const struct manifest_state *state,
 static int publish_tables(struct blockdb *db, const struct manifest_state *state, struct error *err)
 {
     AUTO(table_set_unref_ptr) struct table_set *tables = NULL;
-    struct memtable_options options = {.pool = db->arena_pool};
+    struct memtable_options options = {
+        .pool = db->arena_pool,
+        .filter_bytes = db_memtable_filter_bytes(db),
+    };
     AUTO(memtable_unref_ptr) struct memtable *mt = memtable_new(&options);
     int rc = open_tables(db, state, &tables, err);
 

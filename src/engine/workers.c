@@ -236,6 +236,7 @@ static int replace_memtable(struct blockdb *db, struct error *err)
     ASSERT(state->memtable_count < READ_STATE_MEMTABLES_MAX);
     options.pool = db->arena_pool;
     options.common_prefix = memtable_common_prefix(state->memtables[0]);
+    options.filter_bytes = db_memtable_filter_bytes(db);
     fresh = memtable_new(&options);
     if (fresh == NULL) {
         rc = BLOCKDB_ENOMEM;

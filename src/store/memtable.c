@@ -12,6 +12,10 @@ struct memtable *memtable_new(const struct memtable_options *options)
     if (mt == NULL) {
         return NULL;
     }
+    if (memtable_filter_init(&mt->filter, options != NULL ? options->filter_bytes : 0) < 0) {
+        mem_free(mt);
+        return NULL;
+    }
     arena_init(&mt->arena, options != NULL ? options->pool : NULL);
     if (options != NULL && options->common_prefix.len > 0) {
         mt->common_prefix_len = options->common_prefix.len < MEMTABLE_COMMON_PREFIX_MAX
@@ -43,6 +47,7 @@ void memtable_unref(struct memtable *mt)
         return;
     }
     arena_deinit(&mt->arena);
+    memtable_filter_deinit(&mt->filter);
     mem_free(mt);
 }
 
@@ -78,8 +83,12 @@ static const struct memtable_entry *find_entry(const struct memtable *mt, struct
                                                uint64_t limit_seq)
 {
     struct memtable_node *next;
-    const struct memtable_node *node = memtable_find(mt, key, &next);
+    const struct memtable_node *node;
 
+    if (!memtable_filter_may_have(&mt->filter, key)) {
+        return NULL;
+    }
+    node = memtable_find(mt, key, &next);
     return node != NULL ? memtable_entry_find(memtable_node_newest(node), limit_seq) : NULL;
 }
 

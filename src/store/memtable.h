@@ -46,6 +46,9 @@ struct memtable_options {
      * are ignored. A hint that only speed depends on: what memtable_common_prefix() gave for the
      * memtable before. Copied. */
     struct slice common_prefix;
+    /* Memory for a filter that answers lookups of absent keys: about 10 bits for each key that is
+     * expected; 0: no filter. It does not count in memtable_bytes(), which tells of content. */
+    size_t filter_bytes;
 };
 
 /* One version as inserted and as found. The slices are borrowed: on insert from memory that lives

@@ -207,6 +207,7 @@ static int add_key(struct memtable *mt, struct slice key, uint64_t prefix,
     node->reserved = 0;
     memcpy(&node->links[height], key.data, key.len);
     atomic_init(&node->newest, entry);
+    memtable_filter_add(&mt->filter, key);
     link_node(mt, node, prefix);
     mt->last = node;
     atomic_store_explicit(&mt->key_count, memtable_key_count(mt) + 1, memory_order_relaxed);

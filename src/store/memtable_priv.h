@@ -20,6 +20,7 @@
 
 #include "base/arena.h"
 #include "store/memtable.h"
+#include "store/memtable_filter.h"
 
 #include <stdatomic.h>
 
@@ -63,6 +64,7 @@ struct memtable {
     /* constant */
     size_t common_prefix_len;
     uint8_t common_prefix[MEMTABLE_COMMON_PREFIX_MAX];
+    struct memtable_filter filter; /* its words: atomic */
 
     /* inserter only */
     struct arena arena;
