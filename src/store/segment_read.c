@@ -9,6 +9,9 @@
 
 #include <inttypes.h>
 
+#define CACHE_LINE_BYTES 64
+#define PREFETCH_BYTES_MAX 1024 /* of one record; the processor goes on by itself */
+
 /* ---- Numbers -------------------------------------------------------------------------------- */
 
 uint64_t segments_end_seq(const struct segments *segments)
@@ -266,6 +269,17 @@ int segments_read(struct segments *segments, uint64_t seq, struct segment_record
     return BLOCKDB_OK;
 }
 
+/* The reader will want the bytes, from the first to the last. */
+static void prefetch_bytes(struct slice bytes)
+{
+    size_t len = bytes.len < PREFETCH_BYTES_MAX ? bytes.len : PREFETCH_BYTES_MAX;
+    size_t i;
+
+    for (i = 0; i < len; i += CACHE_LINE_BYTES) {
+        __builtin_prefetch(bytes.data + i);
+    }
+}
+
 /* Inside the epoch. */
 static int read_many(struct segments *segments, const uint64_t *seqs, size_t count,
                      struct segment_record *out, struct error *err)
@@ -289,7 +303,7 @@ static int read_many(struct segments *segments, const uint64_t *seqs, size_t cou
         rc = load_record(segments, seqs[i], &locations[i], &out[i], err);
         if (rc == BLOCKDB_OK) {
             (void)page_ref(out[i].held);
-            __builtin_prefetch(out[i].bytes.data);
+            prefetch_bytes(out[i].bytes);
         }
     }
     return rc;
