@@ -35,8 +35,8 @@ static inline uint64_t tip_seq(const struct tip *tip)
     return tip->frontier.size;
 }
 
-/* Seals a block of n leaves: moves the tip behind its header, which is tip->last then. tiles receives
- * tip_tile_count() hashes. */
+/* Seals a block of n leaves: moves the tip behind its header, which is tip->last then. tiles
+ * receives tip_tile_count() hashes. */
 void tip_seal(struct tip *tip, const struct hash *leaves, size_t n, uint64_t time_ms,
               struct tile_hash *tiles);
 /* How many hashes of higher tiles sealing a block of n leaves yields. */

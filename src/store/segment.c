@@ -152,8 +152,13 @@ static int append_to(struct segments *segments, struct segment *segment,
     }
     segment_index_block(segment, &frame, segments->image.data + SEGMENT_FRAME_LEN, place.offset);
     count_block(segments, &frame, segments->image.len);
-    segment_warm_block(segments, segment, block, &frame, segments->image.data + SEGMENT_FRAME_LEN,
-                       place.offset);
+    segment_warm_block(segments, &(struct segment_written){
+                                     .segment = segment,
+                                     .block = block,
+                                     .directory = segments->image.data + SEGMENT_FRAME_LEN,
+                                     .page_count = frame.page_count,
+                                     .offset = place.offset,
+                                 });
     return BLOCKDB_OK;
 }
 

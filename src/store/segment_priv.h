@@ -58,11 +58,16 @@ struct segments {
     atomic_uint_least64_t page_reads;
 };
 
-/* Puts pages of a block that was just written at `offset` into the cache; directory is that of its
- * frame. Appender only, outside the epoch. */
-void segment_warm_block(struct segments *segments, const struct segment *segment,
-                        const struct segment_block *block, const struct segment_frame *frame,
-                        const uint8_t *directory, uint64_t offset);
+/* A block that was just written. */
+struct segment_written {
+    const struct segment *segment;
+    const struct segment_block *block;
+    const uint8_t *directory; /* of its frame */
+    uint32_t page_count;
+    uint64_t offset; /* of its frame in the file */
+};
+/* Puts pages of a block that was just written into the cache. Appender only, outside the epoch. */
+void segment_warm_block(struct segments *segments, const struct segment_written *written);
 
 /* The list as of now, inside the epoch. */
 static inline const struct segment_list *segments_list(const struct segments *segments)

@@ -132,7 +132,7 @@ static void *write_on(void *arg)
     for (;;) {
         uint64_t n = atomic_fetch_add(&numbers->next, 1);
         struct blockdb_error err;
-        uint64_t seq;
+        uint64_t seq = 0;
         int rc = put(numbers->db, n, 20 + n * 37 % 900, &seq, &err);
 
         if (rc < 0) {
