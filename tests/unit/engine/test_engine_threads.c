@@ -656,7 +656,7 @@ static void test_in_memory(void **state)
     struct os_crash *disk = os_crash_new(seed);
 
     (void)state;
-    torture(os_crash_os(disk), "/db", "size_tiered", test_rounds(150, 20000));
+    torture(os_crash_os(disk), "/db", "size_tiered", test_rounds(300, 20000));
     os_crash_free(disk);
 }
 
@@ -668,7 +668,7 @@ static void test_on_disk(void **state)
     (void)state;
     fixture_make_dir(base);
     (void)snprintf(dir, sizeof(dir), "%s/db", base);
-    torture(os_real(), dir, "leveled", test_rounds(100, 20000));
+    torture(os_real(), dir, "leveled", test_rounds(200, 20000));
     fixture_remove_dir(base);
 }
 
