@@ -6,11 +6,9 @@
  * epoch can see that the database went back, and when.
  */
 #include "base/mem.h"
-#include "engine/batch.h"
 #include "engine/copy.h"
 #include "engine/db.h"
 #include "engine/open.h"
-#include "ledger/epoch_entry.h"
 
 #include <inttypes.h>
 
@@ -41,29 +39,7 @@ static int copy_backup(struct blockdb *backup, const char *new_dir, blockdb_prog
     return copy_database(backup, &options, err);
 }
 
-/* Appends the entry that says where the new epoch begins. */
-static int declare_epoch(struct blockdb *db, struct error *err)
-{
-    AUTO(batch_deinit) struct blockdb_batch batch;
-    uint8_t payload[EPOCH_ENTRY_LEN_MAX];
-    struct blockdb_head head;
-    struct epoch_entry entry = {.epoch = db->epoch_number};
-    int rc;
-
-    batch_init(&batch, db);
-    rc = blockdb_head_get(db, &head, err);
-    if (rc < 0) {
-        return rc;
-    }
-    entry.cause = EPOCH_RESTORE;
-    entry.tree_size = head.size;
-    memcpy(entry.tree_root.bytes, head.root, BLOCKDB_HASH_LEN);
-    epoch_entry_encode(&entry, payload);
-    rc = batch_add_system(&batch, BLOCKDB_KIND_EPOCH, slice_of(payload, epoch_entry_len(&entry)),
-                          err);
-    return rc < 0 ? rc : blockdb_write(db, &batch, NULL, NULL, err);
-}
-
+/* Opening declares the new epoch (declare.h). */
 static int finish_restore(const char *new_dir, blockdb_progress_cb progress, void *progress_arg,
                           struct error *err)
 {
@@ -79,9 +55,6 @@ static int finish_restore(const char *new_dir, blockdb_progress_cb progress, voi
     verify.progress = progress;
     verify.progress_arg = progress_arg;
     rc = blockdb_verify(db, &verify, NULL, err);
-    if (rc == BLOCKDB_OK) {
-        rc = declare_epoch(db, err);
-    }
     close_rc = blockdb_close(db, &later);
     if (rc == BLOCKDB_OK && close_rc < 0) {
         rc = error_set(err, close_rc, "%s", later.message);

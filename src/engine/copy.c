@@ -257,8 +257,9 @@ static int write_manifest(struct copy *c, const struct manifest_edit *sealed, st
     edit.put_segment_count = c->segment_count;
     edit.set_flushed = true;
     edit.flushed_seq = c->flushed_seq;
-    edit.set_epoch = c->options->epoch > 0;
-    edit.epoch = c->options->epoch;
+    /* What the ledger has declared; where IDENTITY is ahead, the first opening declares it. */
+    edit.epoch = c->db->read_only ? manifest_state(c->db->manifest)->epoch : c->db->epoch_number;
+    edit.set_epoch = edit.epoch > 0;
     return manifest_append(manifest, &edit, err);
 }
 

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "engine/db.h"
+#include "engine/declare.h"
 #include "engine/flush.h"
 #include "engine/recover.h"
 #include "store/identity.h"
@@ -367,6 +368,7 @@ static int open_steps(struct blockdb *db, const char *dir, unsigned flags, struc
 {
     const struct manifest_state *state;
     struct leftovers leftovers = {.db = db};
+    uint64_t declared_epoch = 0;
     int rc = make_paths(db, dir, err);
 
     if (rc == BLOCKDB_OK) {
@@ -395,7 +397,11 @@ static int open_steps(struct blockdb *db, const char *dir, unsigned flags, struc
     if (rc == BLOCKDB_OK) {
         rc = recover_run(db, state, err);
     }
-    return rc < 0 ? rc : start_threads(db, err);
+    if (rc == BLOCKDB_OK) {
+        declared_epoch = state->epoch; /* the state is not to be read beside appends */
+        rc = start_threads(db, err);
+    }
+    return rc < 0 ? rc : declare_epoch(db, declared_epoch, err);
 }
 
 static void stop_threads(struct blockdb *db)
