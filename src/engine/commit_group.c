@@ -24,7 +24,8 @@ struct group {
     size_t key_bytes;
     bool wants_sync;
     bool wants_freeze;
-    bool end_block; /* the open block ends behind all requests, if it has entries */
+    bool has_requests; /* of clients that number them */
+    bool end_block;    /* the open block ends behind all requests, if it has entries */
 
     /* Filled while encoding. */
     uint8_t *payload;
@@ -154,6 +155,7 @@ static void judge(struct group *g, struct commit_request *request)
     }
     request->accepted = true;
     g->wants_freeze = g->wants_freeze || request->freeze;
+    g->has_requests = g->has_requests || request->client_id != NULL;
     if (request->batch != NULL) {
         g->entry_count += request->batch->count;
         g->record_bytes += request->batch->records.len;
@@ -425,7 +427,9 @@ static void publish(struct group *g)
     uint64_t opened = atomic_load_explicit(&c->block_opened_ns, memory_order_relaxed);
 
     enter_memtable(g);
-    note_requests(g);
+    if (g->has_requests) {
+        note_requests(g);
+    }
     seal_queue_push(&db->seal_queue, c->scratch, g->seal_count);
     c->next_seq = g->next_seq;
     c->last_time_ms = g->time_ms;

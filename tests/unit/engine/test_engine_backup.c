@@ -10,6 +10,7 @@
 #include "ledger/epoch_entry.h"
 #include "os/os_crash.h"
 #include "os/os_fault.h"
+#include "store/identity.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -426,6 +427,41 @@ static void test_restore_makes_an_epoch(void **state)
     fixture_remove_dir(p.base);
 }
 
+/* A restore that ended before the declaration: the next opening makes it, once. */
+static void test_undeclared_epoch_is_declared(void **state)
+{
+    struct os *os = os_real();
+    struct places p;
+    struct blockdb *db;
+    struct blockdb_head head;
+    struct identity identity;
+    struct error err;
+    uint64_t entries = 0;
+    int round;
+
+    (void)state;
+    make_places(&p);
+    db = fixture_open(os, p.db, small_options, BLOCKDB_OPEN_CREATE);
+    write_entries(db, 0, 50);
+    fixture_close(db);
+    fixture_must(identity_load(os, p.db, &identity, &err), &err);
+    identity.epoch = 1;
+    fixture_must(identity_replace(os, p.db, &identity, &err), &err);
+    db = fixture_open(os, p.db, NULL, BLOCKDB_OPEN_READ_ONLY);
+    fixture_must(blockdb_head_get(db, &head, &err), &err);
+    fixture_close(db);
+    for (round = 0; round < 2; round++) {
+        db = fixture_open(os, p.db, NULL, 0);
+        check_epoch_entry(db, 1, head.size, &head);
+        if (round == 0) {
+            entries = fixture_verify(db);
+        }
+        assert_int_equal(fixture_verify(db), entries);
+        fixture_close(db);
+    }
+    fixture_remove_dir(p.base);
+}
+
 /* A directory copied by other means while it was open is no backup; opening it repairs it. */
 static void test_raw_copies_are_refused(void **state)
 {
@@ -464,6 +500,7 @@ int main(void)
         cmocka_unit_test(test_power_cut),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_restore_makes_an_epoch),
+        cmocka_unit_test(test_undeclared_epoch_is_declared),
         cmocka_unit_test(test_raw_copies_are_refused),
     };
 
