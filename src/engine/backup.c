@@ -73,6 +73,6 @@ int blockdb_restore(const char *dir, const char *new_dir, blockdb_progress_cb pr
         return rc;
     }
     rc = copy_backup(backup, new_dir, progress, progress_arg, err);
-    (void)!blockdb_close(backup, &ignored); /* it was only read */
+    IGNORE_RESULT(blockdb_close(backup, &ignored)); /* it was only read */
     return rc < 0 ? rc : finish_restore(new_dir, progress, progress_arg, err);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/batch.h"
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "engine/db.h"
 #include "engine/group.h"
@@ -10,6 +11,8 @@
 #include <inttypes.h>
 
 #define ENTRY_CAP_MIN 4
+/* Values hashed together. */
+#define HASH_ENTRIES 64
 
 void batch_init(struct blockdb_batch *batch, struct blockdb *db)
 {
@@ -47,6 +50,7 @@ void blockdb_batch_reset(struct blockdb_batch *batch)
     buf_reset(&batch->records);
     buf_reset(&batch->condition_keys);
     batch->count = 0;
+    batch->hashed_count = 0;
     batch->put_count = 0;
     batch->user_bytes = 0;
     batch->key_bytes = 0;
@@ -159,11 +163,7 @@ int blockdb_batch_delete(struct blockdb_batch *batch, const void *key, size_t ke
     if (rc < 0) {
         return rc;
     }
-    rc = add_record(batch, &record, err);
-    if (rc == BLOCKDB_OK) {
-        batch->entries[batch->count - 1].commitment = (struct hash){0};
-    }
-    return rc;
+    return add_record(batch, &record, err);
 }
 
 int batch_add_system(struct blockdb_batch *batch, enum blockdb_kind kind, struct slice payload,
@@ -175,12 +175,8 @@ int batch_add_system(struct blockdb_batch *batch, enum blockdb_kind kind, struct
         .value_len = (uint32_t)payload.len,
         .value = payload,
     };
-    int rc = add_record(batch, &record, err);
 
-    if (rc == BLOCKDB_OK) {
-        batch->entries[batch->count - 1].commitment = (struct hash){0};
-    }
-    return rc;
+    return add_record(batch, &record, err);
 }
 
 static int add_condition(struct blockdb_batch *batch, const struct condition *condition,
@@ -230,7 +226,7 @@ int blockdb_batch_require_seq(struct blockdb_batch *batch, const void *key, size
                          slice_of(key, key_len), err);
 }
 
-/* Adds a put whose limits were checked, and its commitment. */
+/* Adds a put whose limits were checked, with a salt of its own. */
 static int add_put(struct blockdb_batch *batch, struct slice key, struct slice value,
                    struct error *err)
 {
@@ -252,7 +248,6 @@ static int add_put(struct blockdb_batch *batch, struct slice key, struct slice v
     if (rc < 0) {
         return rc;
     }
-    commitment_compute(salt, value, &batch->entries[batch->count - 1].commitment);
     batch->put_count++;
     return BLOCKDB_OK;
 }
@@ -274,6 +269,39 @@ int blockdb_batch_put(struct blockdb_batch *batch, const void *key, size_t key_l
         batch->condition_count = conditions;
     }
     return rc;
+}
+
+/* Makes the commitments of entries [first, first + count), count at most HASH_ENTRIES. */
+static void hash_entries(struct blockdb_batch *batch, size_t first, size_t count)
+{
+    struct commitment_job jobs[HASH_ENTRIES];
+    size_t n = 0;
+    size_t i;
+
+    for (i = first; i < first + count; i++) {
+        struct batch_entry *entry = &batch->entries[i];
+        struct record record;
+        int rc = record_parse(slice_of(batch->records.data + entry->offset, entry->len), &record);
+
+        ASSERT(rc == BLOCKDB_OK); /* we encoded it */
+        entry->commitment = (struct hash){0};
+        if (record.salt != NULL) {
+            jobs[n++] = (struct commitment_job){
+                .salt = record.salt, .value = record.value, .out = &entry->commitment};
+        }
+    }
+    commitment_compute_many(jobs, n);
+}
+
+void batch_hash(struct blockdb_batch *batch)
+{
+    while (batch->hashed_count < batch->count) {
+        size_t left = batch->count - batch->hashed_count;
+        size_t count = left < HASH_ENTRIES ? left : HASH_ENTRIES;
+
+        hash_entries(batch, batch->hashed_count, count);
+        batch->hashed_count += count;
+    }
 }
 
 int batch_set_request(struct blockdb_batch *batch, const uint8_t *client_id, uint64_t request,

@@ -2,11 +2,13 @@
 /*
  * A batch: stored records in the making, their value commitments, and conditions.
  *
- * All hashing and salting happens here, in the submitter's thread; the commit only copies the
- * bytes, and patches in time, position and count.
+ * All hashing and salting happens here, in the submitter's thread: salts when an entry is added,
+ * hashes of many values together before the commit, which only copies the bytes, and patches in
+ * time, position and count.
  *
  * BATCH-1  `records` is a sequence of group items (docs/format/commit-group.md) without times.
- * BATCH-2  Keys, values, entry count and bytes are within the limits of blockdb.h.
+ * BATCH-2  The commitments of the first hashed_count entries are made.
+ * BATCH-3  Keys, values, entry count and bytes are within the limits of blockdb.h.
  *
  * Threads:   one thread at a time.
  * Ownership: copies keys and values; borrows the database.
@@ -42,6 +44,7 @@ struct blockdb_batch {
     struct buf records;
     struct batch_entry *entries;
     size_t count;
+    size_t hashed_count;
     size_t entry_cap;
     size_t put_count;
     size_t user_bytes; /* keys and values */
@@ -60,6 +63,9 @@ void batch_deinit(struct blockdb_batch *batch);
  * client_id is NULL. ENOMEM leaves the batch unchanged. Does nothing to an empty batch. */
 RESULT_MUST_BE_USED int batch_set_request(struct blockdb_batch *batch, const uint8_t *client_id,
                                           uint64_t request, struct error *err);
+
+/* Makes the commitments that are missing. Before the batch is committed. */
+void batch_hash(struct blockdb_batch *batch);
 
 /* Adds an entry of a system kind with its payload, which is copied. */
 RESULT_MUST_BE_USED int batch_add_system(struct blockdb_batch *batch, enum blockdb_kind kind,

@@ -13,6 +13,16 @@ struct read_state *db_read_state_ref(struct blockdb *db)
     return state;
 }
 
+struct memtable *db_active_memtable(struct blockdb *db)
+{
+    struct memtable *mt;
+
+    epoch_enter(db->epoch);
+    mt = db_read_state(db)->memtables[0];
+    epoch_leave(db->epoch);
+    return mt;
+}
+
 int db_publish_locked(struct blockdb *db, struct memtable *const *memtables, size_t count,
                       struct table_set *tables)
 {

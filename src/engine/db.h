@@ -108,6 +108,10 @@ static inline size_t db_memtable_filter_bytes(const struct blockdb *db)
 /* A reference to the current read state, given back with read_state_unref(). */
 struct read_state *db_read_state_ref(struct blockdb *db);
 
+/* The active memtable, borrowed: only the leader of a commit, or whoever is alone with the
+ * database, replaces it, and only they may ask. */
+struct memtable *db_active_memtable(struct blockdb *db);
+
 /* Replaces the current read state by one of these memtables and tables. ENOMEM changes nothing.
  * The caller holds state_mu. */
 RESULT_MUST_BE_USED int db_publish_locked(struct blockdb *db, struct memtable *const *memtables,

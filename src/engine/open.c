@@ -466,7 +466,7 @@ static void abandon(struct blockdb *db)
         stop_threads(db);
     }
     if (db->wal != NULL) {
-        (void)!wal_close(db->wal, NULL, &ignored);
+        IGNORE_RESULT(wal_close(db->wal, NULL, &ignored));
     }
     db_free(db);
 }
@@ -582,9 +582,8 @@ int blockdb_close(struct blockdb *db, struct blockdb_error *err)
         rc = close_writable(db, err);
     } else {
         stop_threads(db);
-        rc = wal_close(db->wal, NULL, &ignored);
+        IGNORE_RESULT(wal_close(db->wal, NULL, &ignored)); /* nothing was written to lose */
         db->wal = NULL;
-        rc = BLOCKDB_OK; /* nothing was written, so nothing can be lost */
     }
     db_free(db);
     return rc;

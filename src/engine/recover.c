@@ -95,11 +95,6 @@ static int open_tiles(struct recovery *r, struct error *err)
 
 /* ---- Entries that tables do not index yet ---------------------------------------------------- */
 
-static struct memtable *active_memtable(struct blockdb *db)
-{
-    return atomic_load_explicit(&db->read_state, memory_order_acquire)->memtables[0];
-}
-
 /* Enters a record whose bytes live in the active memtable's arena. */
 static int enter(struct recovery *r, uint64_t seq, const struct record *record, struct slice bytes,
                  struct error *err)
@@ -155,7 +150,7 @@ static int make_room(struct recovery *r, size_t bytes, struct error *err)
     if (rc == BLOCKDB_OK) {
         rc = flush_oldest(db, FLUSH_RECOVERING, err);
     }
-    r->active = active_memtable(db);
+    r->active = db_active_memtable(db);
     return rc == BLOCKDB_ENOTFOUND ? BLOCKDB_OK : rc;
 }
 
@@ -547,7 +542,7 @@ static int recover_steps(struct recovery *r, const struct manifest_state *state,
 
 int recover_run(struct blockdb *db, const struct manifest_state *state, struct blockdb_error *err)
 {
-    struct recovery r = {.db = db, .active = active_memtable(db)};
+    struct recovery r = {.db = db, .active = db_active_memtable(db)};
     int rc;
 
     atomic_store_explicit(&db->flushed_seq, state->flushed_seq, memory_order_release);

@@ -7,7 +7,8 @@
 
 #include <inttypes.h>
 
-#define WINDOW_FIRST 2
+#define WINDOW_FIRST 4
+#define WINDOW_GROWTH 4
 
 static void release_items(struct scan_ahead *ahead)
 {
@@ -41,7 +42,7 @@ void scan_ahead_clear(struct scan_ahead *ahead)
 
 void scan_ahead_widen(struct scan_ahead *ahead)
 {
-    size_t wider = ahead->window == 0 ? WINDOW_FIRST : ahead->window * 2;
+    size_t wider = ahead->window == 0 ? WINDOW_FIRST : ahead->window * WINDOW_GROWTH;
 
     ahead->window = wider < SCAN_AHEAD_MAX ? wider : SCAN_AHEAD_MAX;
 }

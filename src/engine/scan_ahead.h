@@ -4,7 +4,7 @@
  *
  * A value in the ledger costs a few waits for memory, or for the disk. A scan that meets such
  * values takes several items from its cursor and reads their values together, so that the waits
- * overlap. It starts with two and doubles, so a short scan reads little in vain.
+ * overlap. It starts with four and grows, so a short scan reads little in vain.
  *
  * AHEAD-1  Items are handed out in the order in which they were added; a failure is told with the
  *          item it belongs to, after all items before it.
@@ -21,7 +21,7 @@
 #include <blockdb/blockdb.h>
 #include <stdbool.h>
 
-#define SCAN_AHEAD_MAX 32
+#define SCAN_AHEAD_MAX 16
 
 struct scan_ahead_item {
     struct blockdb_version_info version;

@@ -253,17 +253,6 @@ static int replace_memtable(struct blockdb *db, struct error *err)
     return BLOCKDB_OK;
 }
 
-/* The active memtable: only the leader replaces it, so it stays while the leader looks. */
-static struct memtable *active_memtable(struct blockdb *db)
-{
-    struct memtable *mt;
-
-    epoch_enter(db->epoch);
-    mt = db_read_state(db)->memtables[0];
-    epoch_leave(db->epoch);
-    return mt;
-}
-
 static void slow_down(struct blockdb *db, size_t bytes)
 {
     struct workers *w = &db->workers;
@@ -286,7 +275,7 @@ static void slow_down(struct blockdb *db, size_t bytes)
 
 int workers_freeze(struct blockdb *db, struct error *err)
 {
-    struct memtable *mt = active_memtable(db);
+    struct memtable *mt = db_active_memtable(db);
     int rc;
 
     if (memtable_version_count(mt) == 0) {
@@ -303,7 +292,7 @@ int workers_freeze(struct blockdb *db, struct error *err)
 int workers_make_room(struct blockdb *db, size_t bytes, struct memtable **out_memtable,
                       struct error *err)
 {
-    struct memtable *mt = active_memtable(db);
+    struct memtable *mt = db_active_memtable(db);
     int rc;
 
     slow_down(db, bytes);
@@ -313,7 +302,7 @@ int workers_make_room(struct blockdb *db, size_t bytes, struct memtable **out_me
             return rc;
         }
     }
-    *out_memtable = active_memtable(db);
+    *out_memtable = db_active_memtable(db);
     return BLOCKDB_OK;
 }
 
