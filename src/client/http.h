@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * HTTP requests, one at a time, over libcurl, which is loaded when the first client is opened.
+ *
+ * Made for small answers from servers that are not trusted: the body has a maximum, each request a
+ * time limit, redirects are not followed (a 3xx is an answer like any other), certificates are
+ * verified, and only http and https are spoken. What an answer means is the caller's affair: every
+ * status is a success here.
+ *
+ * Connections are kept and used again for requests to the same server.
+ *
+ * HTTP-1  A request ends within its time limit, whatever the server does.
+ * HTTP-2  An answer never takes more memory than its body's maximum and a fixed amount.
+ *
+ * Threads:   a client belongs to one thread at a time; different clients are independent.
+ * Ownership: copies options; borrows URLs and bodies for the call; a response owns its body.
+ */
+#pragma once
+
+#include "base/bytes.h"
+
+#define HTTP_BODY_MAX_DEFAULT ((size_t)1 << 20)
+#define HTTP_TIMEOUT_MS_DEFAULT 30000
+#define HTTP_CONTENT_TYPE_BYTES 128
+#define HTTP_URL_LEN_MAX 4096
+
+/* Zero means the default, in each field. */
+struct http_options {
+    size_t body_max;             /* HTTP_BODY_MAX_DEFAULT */
+    uint32_t timeout_ms;         /* of a whole request: HTTP_TIMEOUT_MS_DEFAULT */
+    uint32_t connect_timeout_ms; /* of connecting, TLS included: timeout_ms */
+    const char *ca_file;         /* certificates to trust instead of the system's */
+};
+
+struct http_request_body {
+    struct slice bytes;
+    const char *content_type; /* NULL: text/plain; charset=utf-8 */
+};
+
+/* A zeroed response is valid and empty. */
+struct http_response {
+    int status;                                 /* 100 to 599 */
+    char content_type[HTTP_CONTENT_TYPE_BYTES]; /* cut when longer, "" when there is none */
+    struct buf body;
+};
+
+struct http;
+
+/* options may be NULL. EUNSUPPORTED: libcurl is not installed (the message names the package);
+ * ENOMEM. */
+RESULT_MUST_BE_USED int http_open(const struct http_options *options, struct http **out,
+                                  struct error *err);
+void http_close(struct http *h);
+/* For AUTO(http_close_ptr). */
+void http_close_ptr(struct http **h);
+/* Changes the time limit of the requests to come; at least 1. */
+void http_set_timeout(struct http *h, uint32_t timeout_ms);
+
+/* Sends a request and reads the answer. What was in *out is replaced on success and gone on
+ * failure; its memory is used again, so one response may serve many requests.
+ * EINVAL: no http or https URL. EIO: no connection, a broken one, or a certificate that does not
+ * verify. ETIMEDOUT. ELIMIT: the body is larger than body_max. ENOMEM. Messages name the URL. */
+RESULT_MUST_BE_USED int http_get(struct http *h, const char *url, struct http_response *out,
+                                 struct error *err);
+RESULT_MUST_BE_USED int http_post(struct http *h, const char *url,
+                                  const struct http_request_body *body, struct http_response *out,
+                                  struct error *err);
+
+void http_response_deinit(struct http_response *response);
+
+/* Whether text starts with http:// or https:// and is no longer than HTTP_URL_LEN_MAX. */
+bool http_url_valid(const char *text);
+/* Appends prefix, one slash and path, and a terminating zero, to out; a slash at the end of prefix
+ * is not doubled. ENOMEM leaves out unchanged. */
+RESULT_MUST_BE_USED int http_url_join(struct buf *out, const char *prefix, const char *path);
