@@ -21,6 +21,7 @@
 #define BLOCKDB_BLOCKDB_H
 
 #include <blockdb/status.h>
+#include <blockdb/types.h>
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,14 +33,8 @@ extern "C" {
 
 #pragma GCC visibility push(default) /* all that follows is public */
 
-#define BLOCKDB_KEY_MAX 4096
-#define BLOCKDB_VALUE_MAX (16u * 1024 * 1024)
 #define BLOCKDB_BATCH_ENTRIES_MAX 100000
 #define BLOCKDB_BATCH_BYTES_MAX (16u * 1024 * 1024 + 65536)
-#define BLOCKDB_HASH_LEN 32
-#define BLOCKDB_CLIENT_ID_LEN 16
-/* "No seq": the newest, when reading; none, when reported. */
-#define BLOCKDB_SEQ_NONE UINT64_MAX
 
 struct blockdb;
 struct blockdb_options;
@@ -178,15 +173,6 @@ int blockdb_submit(struct blockdb *db, struct blockdb_batch *batch,
 int blockdb_sync(struct blockdb *db, struct blockdb_error *err);
 
 /* ---- Reading ------------------------------------------------------------------------------- */
-
-enum blockdb_kind {
-    BLOCKDB_KIND_PUT = 1,
-    BLOCKDB_KIND_DELETE = 2,
-    BLOCKDB_KIND_BLOCK_HEADER = 3,
-    BLOCKDB_KIND_REDACT = 4,
-    BLOCKDB_KIND_EPOCH = 5, /* a restore, or another declared break */
-    BLOCKDB_KIND_CONFIG = 6,
-};
 
 /* One version of a key. */
 struct blockdb_version_info {
