@@ -26,13 +26,17 @@ struct proof {
     struct hash hashes[PROOF_HASHES_MAX];
 };
 
-/* Where a builder finds hashes: of tile level L, `count` (a power of two, at most 256) of them from
- * position `index` (a multiple of count) on. All lie in one tile and exist in the tree the proof is
- * for. Fails with any code, which the builder passes on. */
+/* Where a builder finds hashes. Both functions fail with any code, which the builder passes on. */
 struct hash_source {
+    /* Of tile level L, `count` (a power of two, at most 128) hashes from position `index` (a
+     * multiple of count) on. All lie in one tile and exist in the tree the proof is for. */
     int (*read)(void *context, unsigned level, uint64_t index, size_t count, struct hash *out,
                 struct error *err);
     void *context;
+    /* The root of the complete subtree of a height at an index, for sources that know more than
+     * tiles; NULL: it is computed from read(), which is not needed else. */
+    int (*subtree)(void *context, unsigned height, uint64_t index, struct hash *out,
+                   struct error *err);
 };
 
 /* The root of the complete subtree of a height at an index, from the source. */

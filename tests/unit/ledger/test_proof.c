@@ -55,7 +55,7 @@ static struct hash_source source_of(struct tiles *tiles, uint64_t size)
     tiles->size = size;
     tiles->reads = 0;
     tiles->fail_at = 0;
-    return (struct hash_source){read_tiles, tiles};
+    return (struct hash_source){.read = read_tiles, .context = tiles};
 }
 
 static void fill_levels(struct tiles *tiles, size_t n)
