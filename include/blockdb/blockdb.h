@@ -48,13 +48,15 @@ const char *blockdb_version(void);
 
 /* ---- Options ------------------------------------------------------------------------------- */
 
-/* One key of the [database] table of the configuration; see docs/operate/configuration.md. */
+/* One key of the configuration; no two sections have a key of one name. See
+ * docs/operate/configuration.md. */
 struct blockdb_option_info {
     const char *name;          /* "memtable_size_limit" */
     const char *type;          /* "string" "size" "duration_ms" "integer" "boolean" "enum" */
     const char *default_value; /* as text, "" when computed */
     const char *choices;       /* for "enum": words separated by spaces, else "" */
-    const char *help;          /* one sentence */
+    const char *help;          /* one or two sentences */
+    const char *section;       /* the table it belongs to: "database" "ledger" */
 };
 
 /* The table of all options, *out_count rows, static. */

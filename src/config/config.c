@@ -17,7 +17,7 @@
 #define LOGGING "logging"
 
 struct config {
-    struct blockdb_options *database;
+    struct blockdb_options *database; /* and [ledger] */
     char *logging[LOGGING_KEY_COUNT]; /* owned; NULL: the default */
 };
 
@@ -116,8 +116,8 @@ static int key_set(struct config *config, const char *section, const char *key, 
     if (strcmp(section, LOGGING) == 0) {
         return logging_set(config, key, value, err);
     }
-    if (blockdb_options_get(config->database, key) == NULL) {
-        return config_key_unknown(DATABASE, key, err);
+    if (!config_key_find(section, key, NULL)) {
+        return config_key_unknown(section, key, err);
     }
     return blockdb_options_set(config->database, key, value, err);
 }
@@ -156,7 +156,7 @@ const char *config_get(const struct config *config, const char *name)
 
         return found == LOGGING_KEY_COUNT ? NULL : logging_get(config, found);
     }
-    return strcmp(section, DATABASE) == 0 ? blockdb_options_get(config->database, key) : NULL;
+    return config_key_find(section, key, NULL) ? blockdb_options_get(config->database, key) : NULL;
 }
 
 bool config_is_set(const struct config *config, const char *name)
@@ -169,7 +169,7 @@ bool config_is_set(const struct config *config, const char *name)
 
         return found != LOGGING_KEY_COUNT && config->logging[found] != NULL;
     }
-    return strcmp(section, DATABASE) == 0 && options_is_set(config->database, key);
+    return config_key_find(section, key, NULL) && options_is_set(config->database, key);
 }
 
 const struct blockdb_options *config_database(const struct config *config)
@@ -217,22 +217,6 @@ static bool type_accepts(const char *type, enum toml_type written)
     return written == (strcmp(type, "boolean") == 0 ? TOML_BOOLEAN : TOML_STRING);
 }
 
-/* The row of a key, false when there is none. */
-static bool key_row(const char *section, const char *name, struct config_key *out)
-{
-    size_t i;
-
-    for (i = 0; i < config_key_count(); i++) {
-        struct config_key key = config_key_at(i);
-
-        if (strcmp(key.section, section) == 0 && strcmp(key.name, name) == 0) {
-            *out = key;
-            return true;
-        }
-    }
-    return false;
-}
-
 static int item_apply(struct config *config, const struct toml_item *item, struct error *err)
 {
     char number[NUMBER_TEXT_MAX];
@@ -248,7 +232,7 @@ static int item_apply(struct config *config, const struct toml_item *item, struc
         return config_section_known(item->key) ? BLOCKDB_OK
                                                : config_section_unknown(item->key, err);
     }
-    if (!key_row(item->table, item->key, &row)) {
+    if (!config_key_find(item->table, item->key, &row)) {
         return config_key_unknown(item->table, item->key, err);
     }
     if (!type_accepts(row.type, item->type)) {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Configuration: the tables [database] and [logging], from TOML files, environment and flags.
+ * Configuration: the tables [database], [ledger] and [logging], from TOML files, environment and
+ * flags.
  *
  * Whoever is applied later wins, so programs apply files, then the environment, then flags. The
- * [database] keys are those of blockdb_option_table(); nothing is known here twice.
+ * keys of [database] and [ledger] are those of blockdb_option_table(); nothing is known here twice.
  *
  * CFG-1  An unknown key, a wrong type, unit, choice or range is an error that names file and line,
  *        and the nearest known key.
@@ -80,7 +81,7 @@ const char *config_get(const struct config *config, const char *name);
 /* Whether a file, the environment or a flag has set that key. */
 bool config_is_set(const struct config *config, const char *name);
 
-/* The [database] table; borrowed. */
+/* The tables [database] and [ledger]; borrowed. */
 const struct blockdb_options *config_database(const struct config *config);
 /* The [logging] table; file is borrowed. */
 struct config_logging config_logging(const struct config *config);

@@ -18,11 +18,11 @@ static const struct config_key logging_rows[LOGGING_KEY_COUNT] = {
                         "One line of text, or one JSON object, for each event.", 0, 1},
 };
 
-static const char *const known_sections[] = {"database", "logging"};
+static const char *const known_sections[] = {"database", "ledger", "logging"};
 #define KNOWN_SECTION_COUNT (sizeof(known_sections) / sizeof(known_sections[0]))
 
 /* Tables that other programs of BlockDB read. */
-static const char *const server_sections[] = {"server", "cluster", "security", "ledger"};
+static const char *const server_sections[] = {"server", "cluster", "security"};
 #define SERVER_SECTION_COUNT (sizeof(server_sections) / sizeof(server_sections[0]))
 
 const struct config_key *logging_key_row(enum logging_key key)
@@ -43,7 +43,7 @@ enum logging_key logging_key_find(const char *name)
     return (enum logging_key)i;
 }
 
-static size_t database_key_count(void)
+static size_t option_key_count(void)
 {
     size_t count;
 
@@ -53,7 +53,7 @@ static size_t database_key_count(void)
 
 size_t config_key_count(void)
 {
-    return database_key_count() + LOGGING_KEY_COUNT;
+    return option_key_count() + LOGGING_KEY_COUNT;
 }
 
 struct config_key config_key_at(size_t index)
@@ -66,7 +66,7 @@ struct config_key config_key_at(size_t index)
         return *logging_key_row((enum logging_key)(index - count));
     }
     info += index;
-    key = (struct config_key){.section = "database",
+    key = (struct config_key){.section = info->section,
                               .name = info->name,
                               .type = info->type,
                               .default_value = info->default_value,
@@ -74,6 +74,23 @@ struct config_key config_key_at(size_t index)
                               .help = info->help};
     options_range(index, &key.min, &key.max);
     return key;
+}
+
+bool config_key_find(const char *section, const char *name, struct config_key *out_key)
+{
+    size_t i;
+
+    for (i = 0; i < config_key_count(); i++) {
+        struct config_key key = config_key_at(i);
+
+        if (strcmp(key.section, section) == 0 && strcmp(key.name, name) == 0) {
+            if (out_key != NULL) {
+                *out_key = key;
+            }
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool is_among(const char *word, const char *const *words, size_t count)
@@ -114,7 +131,8 @@ int config_section_unknown(const char *section, struct error *err)
                          nearest);
     }
     return error_set(err, BLOCKDB_EINVAL,
-                     "unknown table [%.64s]: there are [database] and [logging]", section);
+                     "unknown table [%.64s]: there are [database], [ledger] and [logging]",
+                     section);
 }
 
 /* The section in which a key of that name exists, or NULL. */

@@ -18,6 +18,8 @@ const struct config_key *logging_key_row(enum logging_key key);
 /* The key of [logging] of that name, or LOGGING_KEY_COUNT. */
 enum logging_key logging_key_find(const char *name);
 
+/* Finds a key; false when there is none. out_key may be NULL. */
+bool config_key_find(const char *section, const char *name, struct config_key *out_key);
 /* Whether this build has keys in a table of that name. */
 bool config_section_known(const char *section);
 /* The program that reads a table which this build does not know, or NULL. Static. */

@@ -30,8 +30,8 @@ enum option_kind { STRING, SIZE, DURATION, INTEGER, BOOLEAN, ENUM };
 #define TYPE_BOOLEAN "boolean"
 #define TYPE_ENUM "enum"
 
-#define OPTION(name, kind, default_value, choices, min, max, help)                                 \
-    {#name, TYPE_##kind, default_value, choices, help},
+#define OPTION(section, name, kind, default_value, choices, min, max, help)                        \
+    {#name, TYPE_##kind, default_value, choices, help, #section},
 static const struct blockdb_option_info infos[] = {
 #include "engine/options_table.inc"
 };
@@ -47,7 +47,7 @@ struct field {
     uint64_t max;
 };
 
-#define OPTION(name, kind, default_value, choices, min, max, help)                                 \
+#define OPTION(section, name, kind, default_value, choices, min, max, help)                        \
     {kind, offsetof(struct settings, name), min, max},
 static const struct field fields[OPTION_COUNT] = {
 #include "engine/options_table.inc"

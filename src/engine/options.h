@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Options: the [database] table of the configuration, as typed values and as text.
+ * Options: the tables [database] and [ledger] of the configuration, as typed values and as text.
  *
- * One table in options.c (name, type, default, range, choices, help, and where the value lives in
+ * One table (section, name, type, default, range, choices, help, and where the value lives in
  * `struct settings`) feeds everything: the public functions over `struct blockdb_options`, the
  * configuration file, `--print-default-config` and docs/operate/configuration.md.
  *
@@ -81,6 +81,14 @@ struct settings {
     uint64_t blockchain_batch_size; /* entries of a block */
     uint64_t block_interval;        /* ms */
     bool enable_blockchain_verification;
+
+    /* [ledger]; texts that are "" say nothing */
+    const char *origin;
+    const char *signing_key_file;
+    uint64_t head_interval; /* ms */
+    const char *signer_command;
+    bool proof_map;
+    const char *witness_policy_file;
 };
 
 /* The bounds of row index of blockdb_option_table(): of a number, or of the length of a string. */

@@ -26,10 +26,11 @@ def sources():
 def main():
     code = list(sources())
     missing = []
-    for key in re.findall(r'^OPTION\((\w+),', read('src/engine/options_table.inc'), re.M):
-        reader = re.compile(r'(->|\.)%s\b|"database\.%s"' % (key, key))
+    table = read('src/engine/options_table.inc')
+    for section, key in re.findall(r'^OPTION\((\w+), (\w+),', table, re.M):
+        reader = re.compile(r'(->|\.)%s\b|"%s\.%s"' % (key, section, key))
         if not any(reader.search(text) for text in code):
-            missing.append('database.' + key)
+            missing.append('%s.%s' % (section, key))
     for key in re.findall(r'\[LOGGING_(\w+)\] = \{"logging"', read('src/config/config_keys.c')):
         if not any(re.search(r'logging->%s\b' % key.lower(), text) for text in code):
             missing.append('logging.' + key.lower())

@@ -74,7 +74,7 @@ static void test_refuses(void **state)
         {"[database]\n\nmemtable_limit = 1\n", "x.toml:3: ", "did you mean 'memtable_size_limit'?"},
         {"[database]\nqqqqqqq = 1\n", "x.toml:2: ", "--print-default-config"},
         {"[databse]\n", "x.toml:1: ", "did you mean [database]?"},
-        {"[qqqqqqqqqqqq]\n", "x.toml:1: ", "there are [database] and [logging]"},
+        {"[qqqqqqqqqqqq]\n", "x.toml:1: ", "there are [database], [ledger]"},
         {"[server]\nport = 8080\n", "x.toml:1: ", "blockdb-server"},
         {"[cluster]\n", "x.toml:1: ", "blockdb-server"},
         {"write_once = true\n", "x.toml:1: ", "outside of any table"},
