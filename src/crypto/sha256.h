@@ -2,9 +2,10 @@
 /*
  * SHA-256 (FIPS 180-4): one message, a stream, or many messages at once.
  *
- * Two implementations stand behind one face: the SHA instructions of x86-64, chosen at run time,
- * and plain C. Where the instructions exist, sha256_many() and sha256_nodes() work on two messages
- * at the same time, because one message alone waits for the latency of each round. No library is
+ * Three implementations stand behind one face, chosen at run time: plain C, the SHA instructions of
+ * x86-64, and these together with AVX-512. With the SHA instructions, sha256_many() and
+ * sha256_nodes() work on two messages at the same time, because one message alone waits for the
+ * latency of each round; with AVX-512 on sixteen, as long as there are ten or more. No library is
  * loaded for hashing, so programs start quickly.
  *
  * Threads:   any thread; a `struct sha256` belongs to one.
@@ -50,13 +51,13 @@ struct sha256_job {
     struct hash *out;
 };
 
-/* Hashes n messages. Outputs must not overlap any input. Fastest when neighbours in the array have
- * about the same length. */
+/* Hashes n messages. Outputs must not overlap any input. Fastest when there are sixteen or more, and
+ * neighbours in the array have about the same length. */
 void sha256_many(const struct sha256_job *jobs, size_t n);
 
 /* out[i] = SHA-256(0x01 || pairs[2i] || pairs[2i + 1]) for i < n: the inner nodes of RFC 6962.
  * out may be apart from the 2n pairs, or equal to pairs, or to pairs + 1. */
 void sha256_nodes(const struct hash *pairs, size_t n, struct hash *out);
 
-/* The implementation in use: "sha-ni" or "portable". Static. */
+/* The implementation in use: "avx512", "sha-ni" or "portable". Static. */
 const char *sha256_implementation(void);

@@ -140,7 +140,7 @@ INLINE void lane_block2(struct lane *a, struct lane *b)
     lane_add_state(b, b_abef, b_cdgh);
 }
 
-TARGET static void ni_blocks(uint32_t state[8], const uint8_t *data, size_t count)
+TARGET void sha256_ni_blocks(uint32_t state[8], const uint8_t *data, size_t count)
 {
     struct lane lane;
 
@@ -152,7 +152,7 @@ TARGET static void ni_blocks(uint32_t state[8], const uint8_t *data, size_t coun
     lane_store_state(&lane, state);
 }
 
-TARGET static void ni_blocks2(uint32_t *const state[2], const uint8_t *const data[2], size_t count)
+TARGET void sha256_ni_blocks2(uint32_t *const state[2], const uint8_t *const data[2], size_t count)
 {
     struct lane a;
     struct lane b;
@@ -192,7 +192,7 @@ INLINE void lane_load_node_end(struct lane *lane, uint8_t last)
     lane->words[3] = _mm_set_epi32(8 * (1 + 2 * SHA256_LEN), 0, 0, 0);
 }
 
-TARGET static void ni_nodes(const struct hash *pairs, size_t n, struct hash *out)
+TARGET void sha256_ni_nodes(const struct hash *pairs, size_t n, struct hash *out)
 {
     struct lane a;
     struct lane b;
@@ -225,9 +225,9 @@ TARGET static void ni_nodes(const struct hash *pairs, size_t n, struct hash *out
 static const struct sha256_impl sha256_ni_impl = {
     .name = "sha-ni",
     .interleaves = true,
-    .blocks = ni_blocks,
-    .blocks2 = ni_blocks2,
-    .nodes = ni_nodes,
+    .blocks = sha256_ni_blocks,
+    .blocks2 = sha256_ni_blocks2,
+    .nodes = sha256_ni_nodes,
 };
 
 const struct sha256_impl *sha256_ni(void)

@@ -11,7 +11,7 @@
 #define TAG_CHUNKED "bdb:big1"
 #define HEAD_LEN (TAG_LEN + SALT_LEN + 8)
 #define CHUNK_HEAD_LEN (1 + SALT_LEN)
-#define JOBS_AT_ONCE 16
+#define JOBS_AT_ONCE 64
 
 /* Writes what is hashed in front of a value of the first form. */
 static void encode_head(const uint8_t *salt, uint64_t value_len, uint8_t out[HEAD_LEN])

@@ -5,7 +5,7 @@
 
 #include <assert.h>
 
-#define LEAVES_AT_ONCE 16
+#define LEAVES_AT_ONCE 64
 /* 0x00, the header and all that may follow it but a payload. */
 #define FRONT_LEN_MAX (1 + LEAF_HEADER_LEN + RECORD_ACTOR_MAX + RECORD_REQUEST_LEN)
 /* Leaves up to this length, with their prefix, are hashed together in leaf_hash_many(). */
