@@ -21,6 +21,7 @@ CORPUS = os.path.join(ROOT, 'tests', 'fuzz', 'corpus')
 
 PUT, DELETE, BLOCK_HEADER, REDACT, EPOCH, CONFIG = range(1, 7)
 REDACTED = 1
+REDACT_SEQ = 0x0102030405060708  # of the entry that redacts, in redacted records
 TIME = 1700000000123
 CLIENT = bytes(range(0x40, 0x50))
 
@@ -148,7 +149,7 @@ class Entry:
         assert len(out) == 32
         out += self.actor + request + self.key
         if redacted:
-            return out + commitment(self.salt, self.value)
+            return out + commitment(self.salt, self.value) + struct.pack('<Q', REDACT_SEQ)
         return out + self.salt + self.value
 
     def leaf(self):

@@ -3,6 +3,8 @@
 
 #include "base/assert.h"
 
+#define REDACT_SEQ_LEN 8
+
 /* Where the fields of the header stand. */
 enum {
     AT_KIND = 0,
@@ -22,7 +24,8 @@ enum {
 static size_t body_len(const struct record *r)
 {
     if (r->kind == BLOCKDB_KIND_PUT) {
-        return r->flags & RECORD_REDACTED ? SHA256_LEN : SALT_LEN + (size_t)r->value_len;
+        return r->flags & RECORD_REDACTED ? SHA256_LEN + REDACT_SEQ_LEN
+                                          : SALT_LEN + (size_t)r->value_len;
     }
     return r->value_len; /* 0 for a delete */
 }
@@ -49,7 +52,9 @@ static uint8_t *encode_body(const struct record *r, uint8_t *at)
 {
     if (r->kind == BLOCKDB_KIND_PUT) {
         if (r->flags & RECORD_REDACTED) {
-            return put_bytes(at, r->commitment, SHA256_LEN);
+            at = put_bytes(at, r->commitment, SHA256_LEN);
+            put_le64(at, r->redact_seq);
+            return at + REDACT_SEQ_LEN;
         }
         at = put_bytes(at, r->salt, SALT_LEN);
     }
@@ -131,6 +136,7 @@ static void read_body(struct reader *in, struct record *r)
     if (r->kind == BLOCKDB_KIND_PUT) {
         if (r->flags & RECORD_REDACTED) {
             r->commitment = (const struct hash *)(const void *)reader_bytes(in, SHA256_LEN).data;
+            r->redact_seq = reader_le64(in);
             return;
         }
         r->salt = reader_bytes(in, SALT_LEN).data;
@@ -194,7 +200,8 @@ int record_parse(struct slice bytes, struct record *out)
     return BLOCKDB_OK;
 }
 
-struct record record_redacted(const struct record *r, const struct hash *commitment)
+struct record record_redacted(const struct record *r, const struct hash *commitment,
+                              uint64_t redact_seq)
 {
     struct record redacted = *r;
 
@@ -203,5 +210,6 @@ struct record record_redacted(const struct record *r, const struct hash *commitm
     redacted.salt = NULL;
     redacted.value = (struct slice){0};
     redacted.commitment = commitment;
+    redacted.redact_seq = redact_seq;
     return redacted;
 }

@@ -7,9 +7,10 @@
  * leaf.h) is derived from the record and never stored beside it.
  *
  * REC-1  One record has exactly one encoding; record_parse() refuses every other.
- * REC-2  A redacted put keeps its header, actor, request, key and value_len; its commitment stands
- *        in place of salt and value. Its leaf is the same as before.
- * REC-3  A record of a system kind has no key and no salt, and at most SYSTEM_PAYLOAD_MAX bytes.
+ * REC-2  A redacted put keeps its header, actor, request, key and value_len; its commitment, and
+ * the seq of the entry that redacts it, stand in place of salt and value. Its leaf is the same as
+ * before. REC-3  A record of a system kind has no key and no salt, and at most SYSTEM_PAYLOAD_MAX
+ * bytes.
  *
  * Threads:   pure functions; any thread.
  * Ownership: a `struct record` borrows all its bytes.
@@ -34,7 +35,7 @@ enum record_flag {
 
 /* Legal combinations:
  *   put            key, salt and value (value.len == value_len); commitment NULL
- *   put, REDACTED  key, commitment, value_len as it was; salt NULL, value empty
+ *   put, REDACTED  key, commitment, redact_seq, value_len as it was; salt NULL, value empty
  *   delete         key; value_len 0; salt and commitment NULL, value empty
  *   system kinds   value is the payload (value.len == value_len >= 1); no key, salt, commitment
  * A block header is alone in its batch and has no actor, request or collection. */
@@ -53,6 +54,7 @@ struct record {
     const uint8_t *salt; /* SALT_LEN bytes */
     struct slice value;
     const struct hash *commitment;
+    uint64_t redact_seq; /* with REDACTED: the entry of kind redact; else 0 */
 };
 
 /* Whether the kind has a public payload instead of key and value. */
@@ -77,4 +79,5 @@ void record_patch(uint8_t *bytes, uint64_t time_ms, uint32_t position, uint32_t 
 
 /* The redacted form of a put (already redacted: the same again), for record_encode(). The result
  * borrows what r borrows, and commitment; r is not changed and its bytes are not wiped. */
-struct record record_redacted(const struct record *r, const struct hash *commitment);
+struct record record_redacted(const struct record *r, const struct hash *commitment,
+                              uint64_t redact_seq);

@@ -57,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_encoding(&r, slice_of(data, size));
     if (r.kind == BLOCKDB_KIND_PUT && !(r.flags & RECORD_REDACTED)) {
         commitment_compute(r.salt, r.value, &commitment);
-        redacted = record_redacted(&r, &commitment);
+        redacted = record_redacted(&r, &commitment, 77);
         check_leaf(&redacted, NULL);
     }
     check_leaf(&r, &commitment);

@@ -16,6 +16,7 @@
 
 #define PREFIX "commitment."
 #define JOBS_MAX 40
+#define REDACT_SEQ 77
 
 static const size_t lengths[] = {0,     1,     23,    24,    87,    88,     100,
                                  16384, 65535, 65536, 65537, 81920, 100000, 1048576};
@@ -151,7 +152,7 @@ static void verification(void **state)
 
     commitment_compute(r.salt, r.value, &commitment);
     assert_int_equal(commitment_verify(&r, &commitment), BLOCKDB_OK);
-    redacted = record_redacted(&r, &commitment);
+    redacted = record_redacted(&r, &commitment, REDACT_SEQ);
     assert_int_equal(commitment_verify(&redacted, &commitment), BLOCKDB_OK);
     commitment.bytes[31] ^= 1;
     assert_int_equal(commitment_verify(&r, &commitment), BLOCKDB_ETAMPERED);

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #define RECORD_TEST_MAX 8192
+#define REDACT_SEQ 0x0102030405060708
 
 static void assert_slice(struct slice got, struct slice want)
 {
@@ -49,6 +50,7 @@ static void assert_record(const struct record *got, const struct record *want)
     if (want->commitment != NULL) {
         assert_memory_equal(got->commitment, want->commitment, SHA256_LEN);
     }
+    assert_true(got->redact_seq == want->redact_seq);
 }
 
 static void vectors_both_ways(void **state)
@@ -88,13 +90,13 @@ static void redacted_vectors(void **state)
         (void)snprintf(name, sizeof name, "record.%s.redacted", s->name);
         want = golden(name);
         commitment_compute(s->record.salt, s->record.value, &commitment);
-        redacted = record_redacted(&s->record, &commitment);
+        redacted = record_redacted(&s->record, &commitment, REDACT_SEQ);
         assert_int_equal(record_len(&redacted), want.len);
         record_encode(&redacted, bytes);
         assert_memory_equal(bytes, want.data, want.len);
         assert_int_equal(record_parse(want, &parsed), BLOCKDB_OK);
         assert_record(&parsed, &redacted);
-        again = record_redacted(&parsed, parsed.commitment);
+        again = record_redacted(&parsed, parsed.commitment, parsed.redact_seq);
         assert_record(&again, &redacted);
         assert_int_equal(commitment_verify(&parsed, &commitment), BLOCKDB_OK);
     }
