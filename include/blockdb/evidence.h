@@ -86,6 +86,7 @@ struct blockdb_prove_options {
     bool with_history;     /* prove_key: every version's entry, and that there is no other */
     uint64_t range_offset; /* with range_len > 0: disclose only these bytes of a value that is */
     uint64_t range_len;    /* longer than 65536 bytes, widened to whole chunks of 16384 */
+    bool with_block;       /* prove_entry: prove its block, too, and its place in that */
 };
 #define BLOCKDB_PROVE_OPTIONS_INIT                                                                 \
     {                                                                                              \
@@ -93,9 +94,10 @@ struct blockdb_prove_options {
     }
 
 /* Writes a proof file for entry seq: C2SP tlog-proof text against the newest signed head (signing
- * one first when that does not cover seq), with the entry, its value, salt and block in its extra
+ * one first when that does not cover seq), with the entry, its value and salt in its extra
  * line; docs/format/proof.md. The proof of a redacted entry has the redaction in place of the
- * value. EUNSUPPORTED: nothing is signed and no key is configured. options may be NULL. */
+ * value. EINVAL: a range that the value does not have, or of a value that is not longer than 65536
+ * bytes. EUNSUPPORTED: nothing is signed and no key is configured. options may be NULL. */
 int blockdb_prove_entry(struct blockdb *db, uint64_t seq,
                         const struct blockdb_prove_options *options, struct blockdb_value *out_file,
                         struct blockdb_error *err);
