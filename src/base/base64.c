@@ -7,29 +7,32 @@
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-int base64_append(struct buf *out, struct slice bytes)
+void base64_format(char *out, struct slice bytes)
 {
-    uint8_t *p;
     size_t i;
 
-    if (bytes.len == 0) {
-        return BLOCKDB_OK;
-    }
-    if (buf_reserve(out, base64_len(bytes.len)) < 0) {
-        return BLOCKDB_ENOMEM;
-    }
-    p = out->data + out->len;
     for (i = 0; i < bytes.len; i += 3) {
         size_t left = bytes.len - i;
         uint32_t group = (uint32_t)bytes.data[i] << 16;
 
         group |= left > 1 ? (uint32_t)bytes.data[i + 1] << 8 : 0;
         group |= left > 2 ? bytes.data[i + 2] : 0;
-        *p++ = (uint8_t)alphabet[group >> 18];
-        *p++ = (uint8_t)alphabet[group >> 12 & 63];
-        *p++ = left > 1 ? (uint8_t)alphabet[group >> 6 & 63] : PAD;
-        *p++ = left > 2 ? (uint8_t)alphabet[group & 63] : PAD;
+        *out++ = alphabet[group >> 18];
+        *out++ = alphabet[group >> 12 & 63];
+        *out++ = left > 1 ? alphabet[group >> 6 & 63] : PAD;
+        *out++ = left > 2 ? alphabet[group & 63] : PAD;
     }
+}
+
+int base64_append(struct buf *out, struct slice bytes)
+{
+    if (bytes.len == 0) {
+        return BLOCKDB_OK;
+    }
+    if (buf_reserve(out, base64_len(bytes.len)) < 0) {
+        return BLOCKDB_ENOMEM;
+    }
+    base64_format((char *)out->data + out->len, bytes);
     out->len += base64_len(bytes.len);
     return BLOCKDB_OK;
 }
@@ -83,31 +86,58 @@ static size_t pads_of(struct slice text)
     return text.data[text.len - 2] == PAD ? 2 : 1;
 }
 
+/* Decodes text to out; NULL: only looks whether it can be decoded. */
+static bool groups_parse(struct slice text, uint8_t *out)
+{
+    size_t pads = pads_of(text);
+    uint8_t group[3];
+    size_t i;
+
+    for (i = 0; i < text.len; i += 4) {
+        bool last = i + 4 == text.len;
+
+        if (!group_parse(text.data + i, last ? pads : 0, out != NULL ? out : group)) {
+            return false;
+        }
+        out += out != NULL ? 3 : 0;
+    }
+    return true;
+}
+
+int base64_check(struct slice text, size_t *out_len)
+{
+    if (text.len % 4 != 0 || !groups_parse(text, NULL)) {
+        return BLOCKDB_EINVAL;
+    }
+    *out_len = text.len / 4 * 3 - pads_of(text);
+    return BLOCKDB_OK;
+}
+
+int base64_decode(struct slice text, void *out, size_t len)
+{
+    size_t decoded_len;
+
+    if (base64_check(text, &decoded_len) < 0 || decoded_len != len) {
+        return BLOCKDB_EINVAL;
+    }
+    (void)groups_parse(text, out); /* was just found to be well-formed */
+    return BLOCKDB_OK;
+}
+
 int base64_parse(struct buf *out, struct slice text)
 {
-    size_t pads;
-    size_t i;
-    uint8_t *p;
-
     if (text.len % 4 != 0) {
         return BLOCKDB_EINVAL;
     }
     if (text.len == 0) {
         return BLOCKDB_OK;
     }
-    pads = pads_of(text);
     if (buf_reserve(out, text.len / 4 * 3) < 0) {
         return BLOCKDB_ENOMEM;
     }
-    p = out->data + out->len;
-    for (i = 0; i < text.len; i += 4) {
-        bool last = i + 4 == text.len;
-
-        if (!group_parse(text.data + i, last ? pads : 0, p)) {
-            return BLOCKDB_EINVAL;
-        }
-        p += 3;
+    if (!groups_parse(text, out->data + out->len)) {
+        return BLOCKDB_EINVAL;
     }
-    out->len += text.len / 4 * 3 - pads;
+    out->len += text.len / 4 * 3 - pads_of(text);
     return BLOCKDB_OK;
 }

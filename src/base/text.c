@@ -81,6 +81,29 @@ int text_decode_hex(struct slice text, struct buf *out)
     return rc;
 }
 
+int text_parse_decimal(struct slice text, uint64_t *out)
+{
+    uint64_t number = 0;
+    bool fits = true;
+    size_t i;
+
+    if (text.len == 0 || (text.len > 1 && text.data[0] == '0')) {
+        return BLOCKDB_EINVAL;
+    }
+    for (i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9') {
+            return BLOCKDB_EINVAL;
+        }
+        fits = fits && !__builtin_mul_overflow(number, 10u, &number) &&
+               !__builtin_add_overflow(number, (uint64_t)(text.data[i] - '0'), &number);
+    }
+    if (!fits) {
+        return BLOCKDB_ELIMIT;
+    }
+    *out = number;
+    return BLOCKDB_OK;
+}
+
 /* A day of the civil calendar; years begin in March inside the computations, so that the leap day
  * is the last of its year. */
 struct date {

@@ -20,6 +20,9 @@ void text_format_hex(char *out, const void *bytes, size_t len);
 /* Reads exactly len bytes from 2 * len characters. */
 RESULT_MUST_BE_USED int text_parse_hex(struct slice text, void *out, size_t len);
 
+/* A decimal number, digits only, without leading zeros. EINVAL, ELIMIT beyond 64 bits. */
+RESULT_MUST_BE_USED int text_parse_decimal(struct slice text, uint64_t *out);
+
 /* RFC 3339 in UTC with milliseconds: 2026-01-31T12:00:00.000Z. Years beyond 9999 show as the last
  * millisecond of 9999. */
 #define TEXT_TIME_BYTES 25 /* with the terminating zero */
