@@ -367,11 +367,12 @@ static void make_room(struct shard *shard, size_t charge, struct page **victims)
 
 /* ---- Adding and erasing --------------------------------------------------------------------- */
 
-static void unref_victims(struct cache *cache, struct page *victims)
+static void unref_victims(struct cache *cache, struct page *victims, bool wipe)
 {
     while (victims != NULL) {
         struct page *next = victims->queue_next;
 
+        victims->wipe = victims->wipe || wipe;
         page_unref_later(victims, cache->epoch);
         victims = next;
     }
@@ -419,7 +420,7 @@ void cache_add(struct cache *cache, struct page *page)
     if (!kept) {
         page_unref_later(page, cache->epoch);
     }
-    unref_victims(cache, victims);
+    unref_victims(cache, victims, false);
 }
 
 /* Takes all pages of a file out of one queue. */
@@ -438,7 +439,7 @@ static void erase_from(struct shard *shard, enum queue_name name, uint64_t file,
     }
 }
 
-void cache_erase_file(struct cache *cache, uint64_t file)
+static void erase_file(struct cache *cache, uint64_t file, bool wipe)
 {
     unsigned i;
 
@@ -450,8 +451,18 @@ void cache_erase_file(struct cache *cache, uint64_t file)
         erase_from(shard, QUEUE_SMALL, file, &victims);
         erase_from(shard, QUEUE_MAIN, file, &victims);
         mutex_unlock(&shard->mu);
-        unref_victims(cache, victims);
+        unref_victims(cache, victims, wipe);
     }
+}
+
+void cache_erase_file(struct cache *cache, uint64_t file)
+{
+    erase_file(cache, file, false);
+}
+
+void cache_wipe_file(struct cache *cache, uint64_t file)
+{
+    erase_file(cache, file, true);
 }
 
 /* ---- Watching ------------------------------------------------------------------------------- */

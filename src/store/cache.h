@@ -66,6 +66,8 @@ void cache_prefetch_page(struct cache *cache, uint64_t file, uint64_t offset);
 void cache_add(struct cache *cache, struct page *page);
 /* Drops all pages of a file. Costs a walk over the whole cache. */
 void cache_erase_file(struct cache *cache, uint64_t file);
+/* The same, and their bytes are overwritten before the memory is given back. */
+void cache_wipe_file(struct cache *cache, uint64_t file);
 void cache_stats_get(struct cache *cache, struct cache_stats *out);
 
 /* Checks the structure of all shards; aborts when broken. For tests. */

@@ -4,6 +4,8 @@
 #include "base/assert.h"
 #include "base/mem.h"
 
+#include <string.h>
+
 #define PAGE_DATA_ALIGN 64
 #define MALLOC_OVERHEAD 16 /* what an allocator adds to a block, about */
 
@@ -37,6 +39,9 @@ size_t page_charge(size_t len)
 void page_unref(struct page *page)
 {
     if (page != NULL && atomic_fetch_sub_explicit(&page->refs, 1, memory_order_acq_rel) == 1) {
+        if (page->wipe) {
+            explicit_bzero(page->data, page->len);
+        }
         mem_free(page);
     }
 }

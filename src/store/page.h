@@ -32,6 +32,7 @@ struct page {
     _Atomic(struct page *) next_in_bucket;
     atomic_bool visited;
     uint8_t queue;
+    bool wipe; /* overwrite the bytes before they are freed; set by who gives a reference back */
     uint32_t bucket;
     struct page *queue_prev;
     struct page *queue_next;

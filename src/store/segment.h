@@ -12,7 +12,9 @@
  * SEG-2  A block never spans two segments, a record never spans two pages.
  * SEG-3  A record is readable as soon as the append of its block returned; it is durable once a
  *        later segments_sync() (or segments_rotate(), which syncs) returned.
- * SEG-4  A finished segment never changes; its length and the checksum of each part are fixed.
+ * SEG-4  A file of a finished segment never changes; its length and the checksum of each part are
+ *        fixed. Rewriting (a redaction) makes another file, of the next revision, that takes its
+ *        place when the manifest says so; readers of the old one are not disturbed.
  * SEG-5  Damage below the trusted seq is corruption and stops the open; above it, in the active
  *        segment only, it is a torn tail: cut, and reported.
  * SEG-6  A new segment receives blocks only after segments_rotate() has told the caller about it,
@@ -20,8 +22,8 @@
  * SEG-7  A failed append leaves the ledger as it was before it. A failed sync, and a failed write
  *        other than for lack of space, makes the segments read-only for good (sticky).
  *
- * Threads:   append, sync, rotate: one thread at a time (the sealer). Everything else: any thread,
- *            also beside the appender. A read that hits the cache takes no lock and writes to no
+ * Threads:   append, sync, rotate, rewrite: one thread at a time (the sealer). Everything else: any
+ * thread, also beside the appender. A read that hits the cache takes no lock and writes to no
  *            shared memory.
  * Ownership: borrows os, cache, epoch and hooks until segments_close(); copies the directory name.
  * Format:    docs/format/segment.md
@@ -55,7 +57,8 @@ struct segment_scan;
 
 /* What the manifest keeps of one segment. */
 struct segment_info {
-    uint32_t number; /* from 1; the file is "%06u.blk" */
+    uint32_t number;   /* from 1 */
+    uint32_t revision; /* how often it was rewritten; see segment_name() */
     bool finished;
     uint64_t first_seq;
     uint64_t first_height;
@@ -63,6 +66,11 @@ struct segment_info {
     uint64_t end_height; /* one past the last; finished segments only, else 0 */
     uint64_t len_bytes;  /* length of the file; finished segments only, else 0 */
 };
+
+/* The name of a segment's file: "000001.blk", of revision 2 "000001-2.blk"; out has at least
+ * SEGMENT_NAME_MAX bytes. */
+#define SEGMENT_NAME_MAX 32
+void segment_name(uint32_t number, uint32_t revision, char *out);
 
 /* The records of one loaded page; borrowed. */
 struct segment_page {
@@ -129,7 +137,7 @@ struct segments_recovery {
     uint64_t cut_offset;     /* at which byte of it */
     uint64_t cut_bytes;
     uint64_t cut_seq;       /* the first seq that is not there; always the end seq */
-    uint32_t removed_files; /* empty segments that no manifest knew (SEG-6) */
+    uint32_t removed_files; /* empty segments that no manifest knew (SEG-6), old revisions */
 };
 
 /* Opens the chain, recovering the active segment. out_recovery may be NULL.
@@ -175,6 +183,35 @@ RESULT_MUST_BE_USED int segments_append_block(struct segments *segments,
                                               const struct segment_block *block, struct error *err);
 /* Makes all appended blocks durable; nothing to do costs nothing. SEG-7. */
 RESULT_MUST_BE_USED int segments_sync(struct segments *segments, struct error *err);
+
+/* ---- Rewriting: the thread that appends -------------------------------------------------------
+ */
+
+/* Appends to out what takes the place of a record, at most SEGMENT_RECORD_MAX bytes. */
+typedef int (*segment_replace_fn)(void *context, uint64_t seq, struct slice record, struct buf *out,
+                                  struct error *err);
+struct segment_rewrite {
+    const uint64_t *seqs; /* ascending; at least one, all readable */
+    size_t count;
+    segment_replace_fn replace;
+    void *context;
+};
+
+/* Writes the next revision of the segment that holds seqs[0], with all its named records replaced,
+ * and makes it durable. It counts once the manifest has out_info and segments_rewrite_publish() was
+ * called; one of publish and abandon must follow before anything else is appended. Records that
+ * grow or shrink are fine. Errors of reading and writing leave the segment in force as it is and no
+ * new file, as far as it can be removed. */
+RESULT_MUST_BE_USED int segments_rewrite_begin(struct segments *segments,
+                                               const struct segment_rewrite *rewrite,
+                                               struct segment_info *out_info, struct error *err);
+/* Gives readers the new revision, waits until none is left in a page of the old one, makes the
+ * caches forget and wipe its pages, and removes its file, durably. Readers that scan keep it open
+ * until they move on. An error is one of removing; the new revision is in force. */
+RESULT_MUST_BE_USED int segments_rewrite_publish(struct segments *segments, struct error *err);
+/* The manifest did not take the new revision: removes its file, unless keep_file (the manifest may
+ * have it after all; then the next opening decides). */
+void segments_rewrite_abandon(struct segments *segments, bool keep_file);
 
 /* ---- Reading: any thread -------------------------------------------------------------------- */
 

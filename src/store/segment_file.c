@@ -10,13 +10,49 @@
 
 /* Keeps names of segments in caches apart from those of tables, which are small numbers. */
 #define CACHE_FILE_BASE (1ull << 62)
+/* Revisions of one segment have names of their own, for more rewritings than there will be. */
+#define CACHE_REVISION_SHIFT 32
+#define CACHE_REVISION_MASK ((1u << 30) - 1)
 
-char *segment_path(const char *dir, uint32_t number)
+void segment_name(uint32_t number, uint32_t revision, char *out)
 {
-    char name[32];
+    if (revision == 0) {
+        (void)snprintf(out, SEGMENT_NAME_MAX, "%06" PRIu32 ".blk", number);
+    } else {
+        (void)snprintf(out, SEGMENT_NAME_MAX, "%06" PRIu32 "-%" PRIu32 ".blk", number, revision);
+    }
+}
 
-    (void)snprintf(name, sizeof(name), "%06" PRIu32 ".blk", number);
+char *segment_path(const char *dir, uint32_t number, uint32_t revision)
+{
+    char name[SEGMENT_NAME_MAX];
+
+    segment_name(number, revision, name);
     return path_join(dir, name);
+}
+
+struct segment *segment_ref(struct segment *segment)
+{
+    (void)atomic_fetch_add_explicit(&segment->refs, 1, memory_order_relaxed);
+    return segment;
+}
+
+void segment_unref(struct segment *segment)
+{
+    if (segment != NULL &&
+        atomic_fetch_sub_explicit(&segment->refs, 1, memory_order_acq_rel) == 1) {
+        segment_free(segment);
+    }
+}
+
+void segment_unref_ptr(struct segment **segment)
+{
+    segment_unref(*segment);
+}
+
+void segment_unref_fn(void *segment)
+{
+    segment_unref(segment);
 }
 
 void segment_free(struct segment *segment)
@@ -72,16 +108,20 @@ struct segment *segment_new(const struct segment_env *env, const struct segment_
     if (segment == NULL) {
         return NULL;
     }
+    atomic_init(&segment->refs, 1);
     segment->env = env;
     segment->number = header->number;
+    segment->revision = header->revision;
     segment->first_seq = header->first_seq;
     segment->first_height = header->first_height;
     segment->seed = segment_seed(env->ledger_id, header->number);
-    segment->cache_file = CACHE_FILE_BASE + header->number;
+    segment->cache_file = CACHE_FILE_BASE + header->number +
+                          ((uint64_t)(header->revision & CACHE_REVISION_MASK)
+                           << CACHE_REVISION_SHIFT);
     segment->end_seq = header->first_seq;
     segment->end_height = header->first_height;
     segment->data_end = SEGMENT_DATA_OFFSET;
-    segment->path = segment_path(env->dir, header->number);
+    segment->path = segment_path(env->dir, header->number, header->revision);
     if (segment->path == NULL) {
         return NULL;
     }
@@ -172,7 +212,8 @@ int segment_check_header(const struct segment *segment, struct segment_header *o
                          "segment '%s' belongs to another ledger; put back the file of this one",
                          segment->path);
     }
-    if (header.number != segment->number || header.first_seq != segment->first_seq ||
+    if (header.number != segment->number || header.revision != segment->revision ||
+        header.first_seq != segment->first_seq ||
         (segment->first_height != SEGMENT_HEIGHT_UNKNOWN &&
          header.first_height != segment->first_height)) {
         return error_set(err, BLOCKDB_ECORRUPT,
@@ -268,6 +309,7 @@ int segment_open(const struct segment_env *env, const struct segment_info *info,
 {
     struct segment_header header = {
         .number = info->number,
+        .revision = info->revision,
         .first_seq = info->first_seq,
         .first_height = info->first_height,
     };

@@ -53,11 +53,14 @@ struct segment_top {
 };
 
 struct segment {
+    atomic_uint refs; /* the list's, and those of who reads outside the epoch */
+    struct epoch_link retired;
     /* constant after open */
     const struct segment_env *env;
     struct os_file *file;
     char *path;
     uint32_t number;
+    uint32_t revision;
     uint64_t first_seq;
     uint64_t first_height;
     uint64_t seed;
@@ -99,8 +102,17 @@ void segment_free(struct segment *segment);
 /* For AUTO(). */
 void segment_free_ptr(struct segment **segment);
 
-/* "<dir>/000001.blk", freed by the caller; NULL when out of memory. */
-char *segment_path(const char *dir, uint32_t number);
+/* Inside the epoch, or with a reference. */
+struct segment *segment_ref(struct segment *segment);
+/* The last reference frees it. NULL does nothing. */
+void segment_unref(struct segment *segment);
+/* For AUTO(). */
+void segment_unref_ptr(struct segment **segment);
+/* For epoch_retire(). */
+void segment_unref_fn(void *segment);
+
+/* The path of a segment's file, freed by the caller; NULL when out of memory. */
+char *segment_path(const char *dir, uint32_t number, uint32_t revision);
 static inline struct segment_place segment_place_at(const struct segment *segment, uint64_t offset)
 {
     return (struct segment_place){segment->path, segment->seed, offset};

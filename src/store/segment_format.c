@@ -51,6 +51,7 @@ void segment_header_encode(const struct segment_header *header, uint8_t *page)
     memcpy(page + 32, header->ledger_id, SEGMENT_LEDGER_ID_LEN);
     put_le64(page + 48, header->first_seq);
     put_le64(page + 56, header->first_height);
+    put_le32(page + 64, header->revision);
     put_le64(page + UNIT_CHECKSUM_OFFSET, checksum(page, UNIT_CHECKSUM_OFFSET, 0));
 }
 
@@ -75,6 +76,7 @@ int segment_header_decode(const uint8_t *page, const char *path, struct segment_
     out->number = get_le32(page + 12);
     out->first_seq = get_le64(page + 48);
     out->first_height = get_le64(page + 56);
+    out->revision = get_le32(page + 64);
     return BLOCKDB_OK;
 }
 

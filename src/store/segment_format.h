@@ -62,6 +62,7 @@ struct segment_header {
     uint32_t number;
     uint64_t first_seq;
     uint64_t first_height;
+    uint32_t revision; /* how often the segment was rewritten */
 };
 
 /* Fills a page of SEGMENT_UNIT bytes. */

@@ -7,7 +7,6 @@
 #include "store/segment_recover.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- The directory -------------------------------------------------------------------------- */
@@ -18,17 +17,22 @@ struct listing {
     bool leftover; /* a file numbered one above the last known is there */
 };
 
-/* The number in "000001.blk", or 0. */
-static uint32_t number_of_name(const char *name)
+/* The number in "000001.blk" or "000001-2.blk", or 0; and the revision. */
+static uint32_t number_of_name(const char *name, uint32_t *out_revision)
 {
-    char again[32];
+    char again[SEGMENT_NAME_MAX];
     char *end;
     unsigned long long number = strtoull(name, &end, 10);
+    unsigned long long revision = 0;
 
-    if (number == 0 || number > UINT32_MAX || strcmp(end, ".blk") != 0) {
+    if (*end == '-') {
+        revision = strtoull(end + 1, &end, 10);
+    }
+    if (number == 0 || number > UINT32_MAX || revision > UINT32_MAX || strcmp(end, ".blk") != 0) {
         return 0;
     }
-    (void)snprintf(again, sizeof(again), "%06llu.blk", number);
+    segment_name((uint32_t)number, (uint32_t)revision, again);
+    *out_revision = (uint32_t)revision;
     return strcmp(again, name) == 0 ? (uint32_t)number : 0;
 }
 
@@ -42,7 +46,8 @@ static int visit_name(void *context, const char *name, bool is_dir)
 {
     struct listing *listing = context;
     const struct segments_options *options = listing->options;
-    uint32_t number = is_dir ? 0 : number_of_name(name);
+    uint32_t revision = 0;
+    uint32_t number = is_dir ? 0 : number_of_name(name, &revision);
 
     if (number == 0 || (options->known_count > 0 && number >= options->known[0].number &&
                         number < next_number(options))) {
@@ -62,7 +67,7 @@ static int visit_name(void *context, const char *name, bool is_dir)
 static int remove_leftover(const struct segments_options *options,
                            struct segments_recovery *recovery, struct error *err)
 {
-    AUTO(mem_free_ptr) char *path = segment_path(options->dir, (uint32_t)next_number(options));
+    AUTO(mem_free_ptr) char *path = segment_path(options->dir, (uint32_t)next_number(options), 0);
     struct os_stat stat;
     int rc;
 
@@ -97,6 +102,52 @@ static int check_directory(const struct segments_options *options,
         return rc;
     }
     return remove_leftover(options, recovery, err);
+}
+
+struct revisions {
+    const struct segments_options *options;
+    struct segments_recovery *recovery;
+    struct error *err;
+};
+
+/* Removes the file of a revision that is not the one in force: an interrupted rewriting left it. */
+static int remove_revision(void *context, const char *name, bool is_dir)
+{
+    const struct revisions *r = context;
+    const struct segments_options *options = r->options;
+    AUTO(mem_free_ptr) char *path = NULL;
+    uint32_t revision = 0;
+    uint32_t number = is_dir ? 0 : number_of_name(name, &revision);
+
+    if (number == 0 || options->known_count == 0 || number < options->known[0].number ||
+        number >= next_number(options) ||
+        options->known[number - options->known[0].number].revision == revision) {
+        return BLOCKDB_OK;
+    }
+    path = path_join(options->dir, name);
+    if (path == NULL) {
+        return error_set_no_memory(r->err);
+    }
+    r->recovery->removed_files++;
+    return os_unlink(options->os, path, r->err);
+}
+
+/* Once all revisions in force are known to be there. */
+static int remove_revisions(const struct segments_options *options,
+                            struct segments_recovery *recovery, struct error *err)
+{
+    struct revisions r = {.options = options, .recovery = recovery, .err = err};
+    uint32_t before = recovery->removed_files;
+    int rc;
+
+    if (options->read_only) {
+        return BLOCKDB_OK;
+    }
+    rc = os_list(options->os, options->dir, remove_revision, &r, err);
+    if (rc < 0 || recovery->removed_files == before) {
+        return rc;
+    }
+    return os_sync_dir(options->os, options->dir, err);
 }
 
 /* ---- The chain ------------------------------------------------------------------------------ */
@@ -266,6 +317,9 @@ int segments_open(const struct segments_options *options, struct segments **out_
                        options->dir, segments_end_seq(segments), options->trusted_seq);
     }
     if (rc == BLOCKDB_OK) {
+        rc = remove_revisions(options, &recovery, err);
+    }
+    if (rc == BLOCKDB_OK) {
         rc = open_writer(segments, options, err);
     }
     if (rc < 0) {
@@ -289,7 +343,7 @@ void segments_close(struct segments *segments)
     }
     list = atomic_load_explicit(&segments->list, memory_order_acquire);
     for (i = 0; i < list->count; i++) {
-        segment_free(list->item[i].segment);
+        segment_unref(list->item[i].segment);
     }
     mem_free(list);
     segment_writer_deinit(&segments->writer);

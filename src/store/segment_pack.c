@@ -84,6 +84,7 @@ static int page_payload(struct segment_packer *packer, const struct slice *recor
                         struct slice *out)
 {
     struct buf *raw = &packer->raw;
+    size_t len = 0;
     uint8_t *at;
     uint32_t i;
 
@@ -91,8 +92,14 @@ static int page_payload(struct segment_packer *packer, const struct slice *recor
         *out = records[0];
         return BLOCKDB_OK;
     }
+    for (i = 0; i < n; i++) {
+        len += records[i].len;
+    }
+    if (len > SEGMENT_PAGE_RECORDS_LEN_MAX) {
+        return BLOCKDB_ELIMIT;
+    }
     buf_reset(raw);
-    if (buf_reserve(raw, (size_t)n * LENGTH_LEN + SEGMENT_PAGE_FILL) < 0) {
+    if (buf_reserve(raw, (size_t)n * LENGTH_LEN + len) < 0) {
         return BLOCKDB_ENOMEM;
     }
     at = raw->data + (size_t)n * LENGTH_LEN;
@@ -106,18 +113,20 @@ static int page_payload(struct segment_packer *packer, const struct slice *recor
     return BLOCKDB_OK;
 }
 
-/* Appends one page of n records, and its checksum to the sums. */
-static int pack_page(struct segment_packer *packer, struct segment_page_head *head,
-                     const struct slice *records, const struct segment_place *place,
-                     struct buf *out)
+int segment_pack_page(struct segment_packer *packer, struct segment_page_head *head,
+                      const struct slice *records, const struct segment_place *place,
+                      struct buf *out)
 {
     size_t start = out->len;
     struct slice payload;
     enum codec codec;
     uint64_t extent;
+    int rc = page_payload(packer, records, head->record_count, &payload);
 
-    if (page_payload(packer, records, head->record_count, &payload) < 0 ||
-        buf_append_zeros(out, SEGMENT_PAGE_HEAD_LEN) < 0 ||
+    if (rc < 0) {
+        return rc;
+    }
+    if (buf_append_zeros(out, SEGMENT_PAGE_HEAD_LEN) < 0 ||
         compressor_run(packer->compressor, payload, out, &codec) < 0) {
         return BLOCKDB_ENOMEM;
     }
@@ -153,7 +162,7 @@ int segment_pack(struct segment_packer *packer, const struct segment_block *bloc
         size_t start = out->len;
         uint8_t *entry;
 
-        if (pack_page(packer, &head, block->records + i, &page_place, out) < 0) {
+        if (segment_pack_page(packer, &head, block->records + i, &page_place, out) < 0) {
             return BLOCKDB_ENOMEM;
         }
         entry = out->data + SEGMENT_FRAME_LEN + (size_t)page * SEGMENT_DIRECTORY_ENTRY_LEN;

@@ -38,6 +38,14 @@ RESULT_MUST_BE_USED int segment_pack(struct segment_packer *packer,
                                      const struct segment_place *place, struct segment_frame *frame,
                                      struct buf *out);
 
+/* Appends the page of head->record_count records as it will stand at place to out, and its checksum
+ * to the packer's sums. head brings first seq, count, flags and generation; the rest is filled in.
+ * ENOMEM. ELIMIT: the records are too long for one page. */
+RESULT_MUST_BE_USED int segment_pack_page(struct segment_packer *packer,
+                                          struct segment_page_head *head,
+                                          const struct slice *records,
+                                          const struct segment_place *place, struct buf *out);
+
 #define SEGMENT_UNPACKED_HEAD_LEN 16
 
 /* How long a page with this head is unpacked. */

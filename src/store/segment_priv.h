@@ -25,6 +25,14 @@ struct segment_list {
     struct segment_list_item item[];
 };
 
+/* A rewriting between begin and publish. */
+struct segment_rewriting {
+    struct segment *segment;      /* the new revision, owned; NULL: none is going on */
+    struct segment_list *next;    /* with it in its place, owned */
+    struct segment_writer writer; /* of an active segment */
+    uint32_t index;               /* in the list */
+};
+
 struct segments {
     /* constant after open */
     struct segment_env env;
@@ -48,6 +56,7 @@ struct segments {
     bool failed;                  /* SEG-7 */
     struct error failure;
     struct segment_info finished; /* finished but not yet reported; number 0: none */
+    struct segment_rewriting rewriting;
 
     /* counters; atomic, relaxed: each is true on its own */
     atomic_uint_least64_t appended_blocks;

@@ -66,6 +66,7 @@ struct segment_info segment_info_of(const struct segment *segment)
     const struct segment_top *top = atomic_load_explicit(&segment->top, memory_order_acquire);
     struct segment_info info = {
         .number = segment->number,
+        .revision = segment->revision,
         .first_seq = segment->first_seq,
         .first_height = segment->first_height,
     };

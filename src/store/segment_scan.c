@@ -18,6 +18,7 @@ struct segment_scan {
     uint64_t next_seq;
     uint64_t to_seq;
     struct segment_walk walk;
+    struct segment *held;            /* the segment of the walk; a reference */
     struct segment_block_info block; /* the block the walk is in */
     struct segment_page page;        /* count 0: none yet */
     uint64_t page_offset;
@@ -29,18 +30,26 @@ static int walk_to(struct segment_scan *scan, uint64_t seq, struct error *err)
     struct segments *segments = scan->segments;
     struct segment_block_info info;
     const struct segment_list *list;
-    const struct segment *segment;
-    int rc = segments_find_seq(segments, seq, &info, err);
+    struct segment *segment;
+    uint64_t i = 0;
+    int rc;
 
-    ASSERT(rc != BLOCKDB_ENOTFOUND); /* seqs below the end stay */
-    if (rc < 0) {
-        return rc;
-    }
+    /* Both from one list: a rewriting moves blocks. */
     epoch_enter(segments->env.epoch);
     list = segments_list(segments);
-    segment = list->item[segment_list_find(list, seq)].segment;
+    segment = segment_ref(list->item[segment_list_find(list, seq)].segment);
+    rc = segment_find_block_of_seq(segment, seq, &i, err);
+    if (rc == BLOCKDB_OK) {
+        rc = segment_block_at(segment, i, &info, err);
+    }
     epoch_leave(segments->env.epoch);
+    if (rc < 0) {
+        segment_unref(segment);
+        return rc;
+    }
     segment_walk_deinit(&scan->walk);
+    segment_unref(scan->held);
+    scan->held = segment;
     segment_walk_init(&scan->walk, segment, info.offset, info.first_seq, info.height);
     file_advise(segment->file, info.offset, 0, OS_ADVICE_SEQUENTIAL);
     return BLOCKDB_OK;
@@ -74,6 +83,7 @@ void segment_scan_free(struct segment_scan *scan)
 {
     if (scan != NULL) {
         segment_walk_deinit(&scan->walk);
+        segment_unref(scan->held);
         mem_free(scan);
     }
 }
@@ -262,7 +272,7 @@ static int check_finished(const struct segment *segment, const struct segment_he
 int segments_check(struct segments *segments, uint32_t number, struct error *err)
 {
     const struct segment_list *list;
-    const struct segment *segment = NULL;
+    AUTO(segment_unref_ptr) struct segment *segment = NULL;
     struct segment_header header;
     int rc;
 
@@ -270,7 +280,7 @@ int segments_check(struct segments *segments, uint32_t number, struct error *err
     list = segments_list(segments);
     if (list->count > 0 && number >= list->item[0].segment->number &&
         number - list->item[0].segment->number < list->count) {
-        segment = list->item[number - list->item[0].segment->number].segment;
+        segment = segment_ref(list->item[number - list->item[0].segment->number].segment);
     }
     epoch_leave(segments->env.epoch);
     if (segment == NULL) {

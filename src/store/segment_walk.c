@@ -229,7 +229,8 @@ int segment_walk_page(struct segment_walk *walk, struct segment_page *out, struc
     if (rc < 0) {
         return rc;
     }
-    walk->whole = walk->whole && head.generation == 0;
+    walk->head = head;
+    walk->extent = slice_of(bytes, entry.extent);
     step_page(walk);
     rc = check_sum(walk, err);
     if (rc == BLOCKDB_OK) {

@@ -31,13 +31,15 @@ struct segment_walk {
     uint64_t page_offset; /* of the next page */
     uint64_t page_seq;
     struct buf sums; /* the checksums of its pages so far */
-    bool whole;      /* no page was skipped or rewritten */
+    bool whole;      /* no page was skipped */
     /* what was read last */
     uint8_t *window;
     size_t window_cap;
     uint64_t window_offset;
     size_t window_len;
     struct buf page; /* unpacked */
+    struct segment_page_head head;
+    struct slice extent; /* the page as it stands in the file; borrowed until the next fetch */
 };
 
 /* Starts in front of the block at offset, which begins with seq and has this height. */
