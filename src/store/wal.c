@@ -93,6 +93,23 @@ struct wal_segment *wal_queue_pop(struct wal_queue *q)
     return segment;
 }
 
+struct wal_segment *wal_queue_take(struct wal_queue *q, uint64_t erase_below, bool marked)
+{
+    struct wal_queue rest = {0};
+    struct wal_segment *taken = NULL;
+    struct wal_segment *segment;
+
+    while ((segment = wal_queue_pop(q)) != NULL) {
+        if (taken == NULL && (segment->oldest < erase_below) == marked) {
+            taken = segment;
+        } else {
+            wal_queue_push(&rest, segment);
+        }
+    }
+    *q = rest;
+    return taken;
+}
+
 void wal_queue_deinit(struct wal_queue *q)
 {
     struct wal_segment *segment;

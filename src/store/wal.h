@@ -174,6 +174,16 @@ uint64_t wal_end_position(const struct wal *wal);
  * it; the newest never retires. ENOSPC, ENOMEM: try again later. */
 RESULT_MUST_BE_USED int wal_retire(struct wal *wal, uint64_t seq, struct error *err);
 
+/* Begins a segment in a file that never held another byte, with an empty frame at seq (as the
+ * first_seq of wal_append()), and syncs it. All files that exist before are marked: they are
+ * removed when they retire, neither kept nor used again, so that wal_erase() can wait for that. As
+ * wal_append(), also in its errors. */
+RESULT_MUST_BE_USED int wal_rotate(struct wal *wal, uint64_t seq, struct error *err);
+
+/* Retires as wal_retire(), and waits until every file that a wal_rotate() marked is removed,
+ * durably. seq is not below that of the rotation. Called where wal_retire() may be. */
+RESULT_MUST_BE_USED int wal_erase(struct wal *wal, uint64_t seq, struct error *err);
+
 void wal_get_stats(struct wal *wal, struct wal_stats *out);
 
 /* What wal_inspect() finds at one place of a segment. */

@@ -26,6 +26,7 @@
 struct wal_segment {
     struct wal_segment *next;
     uint64_t number;
+    uint64_t oldest; /* the file holds bytes of no life before this number; 0: unknown */
     uint64_t file_bytes;
     /* Once it is prepared by this wal: */
     struct os_file *file; /* NULL for segments found at opening, and after the last unref */
@@ -66,6 +67,7 @@ struct wal {
     uint64_t inline_bytes; /* length of the next segment that an append has to make itself */
     uint64_t hint_offset;  /* up to here the helper was asked to start writing back */
     bool prepare_asked;    /* the helper was asked for the segment after the active one */
+    bool rotating;         /* the next frame opens a segment */
 
     /* Atomic: written under mu, read by any thread without it. */
     _Atomic uint64_t end_position;    /* release: the frames before it are written */
@@ -81,9 +83,11 @@ struct wal {
     struct wal_queue leftover;
     struct wal_segment *active; /* NULL until the first append */
     uint64_t next_number;
-    bool finishing;     /* somebody gives a file its number: prepared grows in order */
-    bool prepare_ahead; /* the active segment fills up: make the next one */
-    bool hint_wanted;   /* write back what stands before hint_end in the active segment */
+    uint64_t erase_below; /* files with bytes of lives below are removed; see wal_rotate() */
+    bool worker_busy;     /* with a job; what it works on stands in no queue */
+    bool finishing;       /* somebody gives a file its number: prepared grows in order */
+    bool prepare_ahead;   /* the active segment fills up: make the next one */
+    bool hint_wanted;     /* write back what stands before hint_end in the active segment */
     uint64_t hint_begin;
     uint64_t hint_end;
     bool work_wanted; /* the helper should look for work */
@@ -106,6 +110,9 @@ void wal_path_number(const struct wal *wal, uint64_t number, const char *suffix,
 /* Appends / takes from the front; an empty queue gives NULL. */
 void wal_queue_push(struct wal_queue *q, struct wal_segment *segment);
 struct wal_segment *wal_queue_pop(struct wal_queue *q);
+/* Takes the first segment that must be erased (with_marked), or the first that need not be; NULL
+ * when there is none. */
+struct wal_segment *wal_queue_take(struct wal_queue *q, uint64_t erase_below, bool marked);
 /* Frees all segments, closing their files. */
 void wal_queue_deinit(struct wal_queue *q);
 struct wal_segment *wal_segment_new(uint64_t number);

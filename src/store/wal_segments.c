@@ -21,6 +21,7 @@
  * blocks at each small write into it: appending cost three times as much after large chunks. */
 #define ZERO_CHUNK_BYTES (16u * 1024)
 #define ZERO_SYNC_BYTES (4u * 1024 * 1024)
+#define ERASE_WAIT_NS (10 * 1000000ULL)
 #define PREPARED_MAX 2 /* recycled segments wait up to this many; new ones are made only for 1 */
 
 /* Kept segments: programs that run for a moment leave short ones, whose bytes alone would let
@@ -216,7 +217,13 @@ static int give_name(struct wal *wal, struct making *m, struct error *err)
     return os_sync_dir(wal->os, wal->dir, err);
 }
 
-/* Turns the body into a prepared segment; on success the queue owns it. */
+/* Whether the file must be removed and not be used again (wal_rotate()). */
+static bool is_marked(const struct wal *wal, const struct wal_segment *segment) REQUIRES(wal->mu)
+{
+    return segment->oldest < wal->erase_below;
+}
+
+/* Turns the body into a prepared segment; on success a queue owns it. */
 static int finish(struct wal *wal, struct making *m, struct error *err)
 {
     int rc;
@@ -235,7 +242,8 @@ static int finish(struct wal *wal, struct making *m, struct error *err)
     wal->finishing = false;
     if (rc == 0) {
         m->segment->refs = 1;
-        wal_queue_push(&wal->prepared, m->segment);
+        m->segment->oldest = m->recycled ? m->segment->oldest : m->segment->number;
+        wal_queue_push(is_marked(wal, m->segment) ? &wal->leftover : &wal->prepared, m->segment);
         wal->stats.segments_recycled += m->recycled;
         wal->stats.segments_created += !m->recycled;
     }
@@ -289,7 +297,7 @@ static int make_inline(struct wal *wal, struct error *err)
     int rc;
 
     mutex_lock(&wal->mu);
-    m.segment = wal_queue_pop(&wal->leftover);
+    m.segment = wal_queue_take(&wal->leftover, wal->erase_below, false);
     mutex_unlock(&wal->mu);
     if (m.segment != NULL) {
         m.old_suffix = WAL_SUFFIX_LIVE;
@@ -368,9 +376,27 @@ int wal_segments_take(struct wal *wal, uint64_t least_bytes, struct wal_segment 
 static enum job_kind fate(const struct wal *wal, const struct wal_segment *segment)
     REQUIRES(wal->mu)
 {
-    bool wanted = wal->prepared.count < PREPARED_MAX && segment->file_bytes >= wal->segment_bytes;
+    bool wanted = wal->prepared.count < PREPARED_MAX && !is_marked(wal, segment) &&
+                  segment->file_bytes >= wal->segment_bytes;
 
     return wanted && !wal->stopping ? JOB_RECYCLE : JOB_REMOVE;
+}
+
+/* The removal of a marked file, if there is one. */
+static struct job next_erasure(struct wal *wal) REQUIRES(wal->mu)
+{
+    struct job job = {.kind = JOB_NONE, .suffix = WAL_SUFFIX_OLD};
+
+    if (wal->erase_below == 0) {
+        return job;
+    }
+    job.segment = wal_queue_take(&wal->old, wal->erase_below, true);
+    if (job.segment == NULL && wal->active != NULL) {
+        job.segment = wal_queue_take(&wal->leftover, wal->erase_below, true);
+        job.suffix = WAL_SUFFIX_LIVE;
+    }
+    job.kind = job.segment != NULL ? JOB_REMOVE : JOB_NONE;
+    return job;
 }
 
 static struct job next_job(struct wal *wal) REQUIRES(wal->mu)
@@ -387,6 +413,10 @@ static struct job next_job(struct wal *wal) REQUIRES(wal->mu)
                             .segment = wal->active,
                             .hint_begin = wal->hint_begin,
                             .hint_end = wal->hint_end};
+    }
+    job = next_erasure(wal);
+    if (job.kind != JOB_NONE) {
+        return job;
     }
     if (wal->old.bytes > wal->keep_bytes || wal->old.count > OLD_FILES_MAX) {
         job.segment = wal_queue_pop(&wal->old);
@@ -441,9 +471,14 @@ void wal_segments_work(struct wal *wal)
     do {
         mutex_lock(&wal->mu);
         job = next_job(wal);
+        wal->worker_busy = job.kind != JOB_NONE;
         mutex_unlock(&wal->mu);
 
         rc = do_job(wal, &job, &err);
+        mutex_lock(&wal->mu);
+        wal->worker_busy = false;
+        cond_broadcast(&wal->ready_cond);
+        mutex_unlock(&wal->mu);
         if (rc < 0 && rc != BLOCKDB_ECANCELED) {
             /* A full disk is met again, and told, by the append that needs the segment. */
             (void)wal_fail(wal, rc, &err);
@@ -579,4 +614,51 @@ int wal_retire(struct wal *wal, uint64_t seq, struct error *err)
     cond_signal(&wal->work_cond);
     mutex_unlock(&wal->mu);
     return BLOCKDB_OK;
+}
+
+static bool has_marked(const struct wal *wal, const struct wal_queue *q) REQUIRES(wal->mu)
+{
+    const struct wal_segment *segment = q->first;
+
+    while (segment != NULL && !is_marked(wal, segment)) {
+        segment = segment->next;
+    }
+    return segment != NULL;
+}
+
+/* Waits a moment for the helper; whether no marked file is left. */
+static bool wait_erased(struct wal *wal)
+{
+    bool is_left;
+
+    mutex_lock(&wal->mu);
+    is_left = wal->worker_busy || has_marked(wal, &wal->live) || has_marked(wal, &wal->old) ||
+              has_marked(wal, &wal->leftover) || has_marked(wal, &wal->prepared);
+    if (is_left && wal->has_helper) {
+        wal->work_wanted = true;
+        cond_signal(&wal->work_cond);
+        (void)cond_wait_for(&wal->ready_cond, &wal->mu, ERASE_WAIT_NS); /* looks again anyway */
+    }
+    mutex_unlock(&wal->mu);
+    return !is_left;
+}
+
+int wal_erase(struct wal *wal, uint64_t seq, struct error *err)
+{
+    struct error local = {0};
+    int rc;
+
+    err = err != NULL ? err : &local;
+    do {
+        /* A segment that a sync was using retires at the next call. */
+        rc = wal_retire(wal, seq, err);
+        if (rc == BLOCKDB_OK && !wal->has_helper) {
+            wal_segments_work(wal);
+        }
+    } while (rc == BLOCKDB_OK && !wait_erased(wal));
+    if (rc == BLOCKDB_OK) {
+        rc = os_sync_dir(wal->os, wal->dir, err);
+        rc = rc < 0 ? wal_fail_for_good(wal, rc, err) : BLOCKDB_OK;
+    }
+    return rc;
 }

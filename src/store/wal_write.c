@@ -188,7 +188,7 @@ static int find_room(struct wal *wal, struct pending *p, struct error *err)
                      WAL_CLOSE_FRAME_BYTES;
     int rc;
 
-    if (wal->active != NULL &&
+    if (wal->active != NULL && !wal->rotating &&
         wal->offset + p->frame_bytes + WAL_CLOSE_FRAME_BYTES <= wal->active->file_bytes) {
         p->segment = wal->active;
         p->offset = wal->offset;
@@ -261,6 +261,35 @@ int wal_append(struct wal *wal, const struct wal_frame *frame, uint64_t *out_pos
         *out_position = wal_end_position(wal);
     }
     return rc;
+}
+
+/* From now on no file that exists is used again. */
+static void mark_all(struct wal *wal)
+{
+    struct wal_segment *segment;
+
+    mutex_lock(&wal->mu);
+    wal->erase_below = wal->next_number;
+    while ((segment = wal_queue_take(&wal->prepared, wal->erase_below, true)) != NULL) {
+        wal_queue_push(&wal->leftover, segment);
+    }
+    mutex_unlock(&wal->mu);
+}
+
+int wal_rotate(struct wal *wal, uint64_t seq, struct error *err)
+{
+    struct wal_frame frame = {.first_seq = seq, .end_seq = seq};
+    uint64_t position = 0;
+    int rc;
+
+    mark_all(wal);
+    if (wal->staging_cap > 0) {
+        explicit_bzero(wal->staging, wal->staging_cap);
+    }
+    wal->rotating = true;
+    rc = wal_append(wal, &frame, &position, err);
+    wal->rotating = false;
+    return rc < 0 ? rc : wal_sync(wal, position, err);
 }
 
 /* The active segment with a reference, and how far it is written; NULL when nothing was appended,
