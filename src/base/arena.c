@@ -113,10 +113,20 @@ void arena_init(struct arena *a, struct arena_pool *pool)
     };
 }
 
+static void wipe_chunks(struct arena_chunk *chunk)
+{
+    for (; chunk != NULL; chunk = chunk->next) {
+        explicit_bzero(chunk + 1, chunk->len_bytes - sizeof(*chunk));
+    }
+}
+
 void arena_reset(struct arena *a)
 {
     struct arena_chunk *chunks = a->chunks;
 
+    if (atomic_load_explicit(&a->wipes, memory_order_relaxed)) {
+        wipe_chunks(chunks);
+    }
     if (a->pool != NULL && chunks != NULL) {
         chunks = pool_keep(a->pool, chunks);
     }

@@ -18,6 +18,7 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,7 @@ struct arena {
     uint8_t *end;
     size_t next_chunk_bytes;
     struct arena_pool *pool; /* constant; may be NULL */
+    atomic_bool wipes;       /* overwrite all chunks before they are given back */
     /* atomic, relaxed: a figure for accounts */
     atomic_size_t total_bytes;
 };
@@ -47,6 +49,11 @@ size_t arena_pool_bytes(struct arena_pool *pool);
 
 /* Starts an empty arena, which owns no memory yet. pool may be NULL. */
 void arena_init(struct arena *a, struct arena_pool *pool);
+/* From now on the arena's memory is overwritten before it is given back. Any thread. */
+static inline void arena_wipe_later(struct arena *a)
+{
+    atomic_store_explicit(&a->wipes, true, memory_order_relaxed);
+}
 /* Gives all chunks back; the arena is empty and usable again. */
 void arena_reset(struct arena *a);
 static inline void arena_deinit(struct arena *a)

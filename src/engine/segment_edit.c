@@ -5,6 +5,7 @@ struct manifest_segment segment_to_manifest(const struct segment_info *info)
 {
     return (struct manifest_segment){
         .number = info->number,
+        .revision = info->revision,
         .first_seq = info->first_seq,
         .first_height = info->first_height,
         .seq_count = info->finished ? info->end_seq - info->first_seq : 0,
@@ -18,6 +19,7 @@ struct segment_info segment_of_manifest(const struct manifest_segment *segment)
 {
     return (struct segment_info){
         .number = (uint32_t)segment->number,
+        .revision = (uint32_t)segment->revision,
         .finished = segment->finished,
         .first_seq = segment->first_seq,
         .first_height = segment->first_height,

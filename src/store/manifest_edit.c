@@ -16,6 +16,7 @@ enum edit_tag {
     TAG_OPTIONS = 9,
     TAG_DEDUPE = 10,
     TAG_EPOCH = 11,
+    TAG_REDACTIONS = 12,
     TAG_IGNORABLE = 128, /* from here on, unknown tags are passed over */
 };
 
@@ -83,6 +84,9 @@ static void put_segment(struct encoder *e, const struct manifest_segment *segmen
     put_number(e, segment->seq_count);
     put_number(e, segment->block_count);
     put_number(e, segment->bytes);
+    if (segment->revision > 0) {
+        put_number(e, segment->revision);
+    }
     put_field(e, TAG_SEGMENT_PUT);
 }
 
@@ -138,6 +142,10 @@ static void put_settings(struct encoder *e, const struct manifest_edit *edit)
     if (edit->set_epoch) {
         put_number(e, edit->epoch);
         put_field(e, TAG_EPOCH);
+    }
+    if (edit->set_redactions) {
+        put_number(e, edit->redactions_from == UINT64_MAX ? 0 : edit->redactions_from + 1);
+        put_field(e, TAG_REDACTIONS);
     }
 }
 
@@ -223,6 +231,10 @@ static struct manifest_segment get_segment(struct reader *r)
     segment.seq_count = reader_varint(r);
     segment.block_count = reader_varint(r);
     segment.bytes = reader_varint(r);
+    if (reader_left(r) > 0) {
+        segment.revision = reader_varint(r);
+        r->failed = r->failed || segment.revision == 0 || segment.revision > UINT32_MAX;
+    }
     return segment;
 }
 
@@ -261,9 +273,12 @@ static void get_setting(struct manifest_edit *edit, enum edit_tag tag, struct re
         edit->set_dedupe = true;
         edit->dedupe_seq = reader_varint(r);
         edit->dedupe = rest(r);
-    } else {
+    } else if (tag == TAG_EPOCH) {
         edit->set_epoch = true;
         edit->epoch = reader_varint(r);
+    } else {
+        edit->set_redactions = true;
+        edit->redactions_from = reader_varint(r) - 1; /* 0, which says none, wraps around */
     }
 }
 
@@ -294,6 +309,7 @@ static bool get_field(struct manifest_edit_owned *owned, const struct field *fie
     case TAG_OPTIONS:
     case TAG_DEDUPE:
     case TAG_EPOCH:
+    case TAG_REDACTIONS:
         get_setting(edit, (enum edit_tag)field->tag, &r);
         break;
     case TAG_IGNORABLE:
@@ -328,7 +344,7 @@ static int allocate(struct slice payload, struct manifest_edit_owned *owned)
 
 static bool tag_known(uint8_t tag)
 {
-    return (tag >= TAG_NEXT_FILE_NUMBER && tag <= TAG_EPOCH) || tag >= TAG_IGNORABLE;
+    return (tag >= TAG_NEXT_FILE_NUMBER && tag <= TAG_REDACTIONS) || tag >= TAG_IGNORABLE;
 }
 
 int manifest_edit_decode(struct slice payload, struct manifest_edit_owned *out, struct error *err)

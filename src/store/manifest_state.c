@@ -21,7 +21,7 @@ static uint8_t *meta_keys(const struct table_meta *meta)
 
 void manifest_state_init(struct manifest_state *state)
 {
-    *state = (struct manifest_state){.next_file_number = 1};
+    *state = (struct manifest_state){.next_file_number = 1, .redactions_from = UINT64_MAX};
 }
 
 void manifest_state_deinit(struct manifest_state *state)
@@ -63,6 +63,8 @@ void manifest_state_as_edit(const struct manifest_state *state, struct manifest_
         .set_options = true,
         .set_dedupe = true,
         .set_epoch = true,
+        .set_redactions = state->redactions_from != UINT64_MAX,
+        .redactions_from = state->redactions_from,
         .flushed_seq = state->flushed_seq,
         .sealed = state->sealed,
         .wal = state->wal,
@@ -333,6 +335,9 @@ static int prepare_numbers(struct manifest_state *next, const struct manifest_ed
     }
     if (edit->set_options) {
         next->options = edit->options;
+    }
+    if (edit->set_redactions) {
+        next->redactions_from = edit->redactions_from;
     }
     return rc;
 }

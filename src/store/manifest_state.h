@@ -29,6 +29,7 @@ struct manifest_segment {
     uint64_t seq_count;    /* with finished; else 0 */
     uint64_t block_count;  /* with finished; else 0 */
     uint64_t bytes;        /* with finished; else 0 */
+    uint64_t revision;     /* of its file */
     bool finished;
 };
 
@@ -61,6 +62,7 @@ struct manifest_state {
     uint64_t flushed_seq;      /* entries below are in tables */
     uint64_t next_file_number; /* above every file number used so far */
     uint64_t epoch;
+    uint64_t redactions_from;      /* pending ones have this seq or a higher; UINT64_MAX: none */
     struct manifest_sealed sealed; /* frontier is in frontier_bytes */
     struct buf frontier_bytes;
     struct manifest_wal wal;
@@ -86,6 +88,7 @@ struct manifest_edit {
     bool set_options;
     bool set_dedupe;
     bool set_epoch;
+    bool set_redactions;
     uint64_t flushed_seq;
     struct manifest_sealed sealed;
     struct manifest_wal wal;
@@ -93,6 +96,7 @@ struct manifest_edit {
     uint64_t dedupe_seq;
     struct slice dedupe;
     uint64_t epoch;
+    uint64_t redactions_from;
     uint64_t next_file_number; /* 0: unchanged */
 };
 

@@ -61,6 +61,11 @@ void memtable_unref_ptr(struct memtable **mt)
     memtable_unref(*mt);
 }
 
+void memtable_wipe_later(struct memtable *mt)
+{
+    arena_wipe_later(&mt->arena);
+}
+
 void *memtable_alloc(struct memtable *mt, size_t len)
 {
     return arena_alloc(&mt->arena, len);

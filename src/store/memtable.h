@@ -70,6 +70,9 @@ void memtable_unref(struct memtable *mt);
 void memtable_unref_fn(void *mt);
 void memtable_unref_ptr(struct memtable **mt);
 
+/* From now on the memory of mt is overwritten before it is given back. Any thread. */
+void memtable_wipe_later(struct memtable *mt);
+
 /* Takes len bytes (aligned to 8) that live as long as the memtable; NULL when out of memory. */
 void *memtable_alloc(struct memtable *mt, size_t len) __attribute__((warn_unused_result));
 

@@ -147,7 +147,8 @@ static int add_item(struct job *job, const struct item *item, struct error *err)
     struct item copy = *item;
     int rc = BLOCKDB_OK;
 
-    if (copy.value_inline && copy.value_len > o->inline_value_limit) {
+    if (copy.value_inline && (copy.value_len > o->inline_value_limit ||
+                              (o->forget != NULL && o->forget(o->forget_arg, copy.seq)))) {
         copy.value_inline = false; /* the ledger has it */
         copy.value = slice_of(NULL, 0);
     }

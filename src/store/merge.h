@@ -30,6 +30,9 @@
 /* Gives the number of the next output file; manifest_take_file_number() fits. */
 typedef uint64_t (*merge_number_fn)(void *arg);
 
+/* Whether the value of entry seq must not be written any more. */
+typedef bool (*merge_forget_fn)(void *arg, uint64_t seq);
+
 struct merge_options {
     struct os *os;
     const char *dir;
@@ -46,6 +49,8 @@ struct merge_options {
     int codec_level; /* zstd only */
     size_t write_buffer_bytes;
     bool direct_io;
+    merge_forget_fn forget; /* NULL: none; asked for each item with an inline value */
+    void *forget_arg;
     struct io_budget *budget;     /* NULL: unlimited */
     const atomic_bool *cancelled; /* NULL: cannot be; ECANCELED soon after it turns true */
     atomic_ullong *progress_keys; /* NULL, or counts keys written so far */

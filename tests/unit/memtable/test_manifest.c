@@ -102,12 +102,15 @@ static int step(struct manifest *m, struct error *err)
         .options = {.merge_strategy = 1, .features = n},
         .set_epoch = true,
         .epoch = n / 3,
+        .set_redactions = true,
+        .redactions_from = n % 3 == 0 ? UINT64_MAX : n,
     };
 
     memset(blob, (int)n, sizeof(blob));
     edit.dedupe = slice_of(blob, n % 20);
     edit.sealed.frontier = slice_of(blob, sizeof(blob));
     segment.finished = n % 2 == 1;
+    segment.revision = n % 5;
     if (n % 4 == 3) {
         size_t i;
 
@@ -158,6 +161,7 @@ static uint64_t check_state(const struct manifest_state *state)
     assert_int_equal(state->dedupe.len, (n - 1) % 20);
     assert_int_equal(state->options.features, n - 1);
     assert_int_equal(state->epoch, (n - 1) / 3);
+    assert_true(state->redactions_from == ((n - 1) % 3 == 0 ? UINT64_MAX : n - 1));
     return n;
 }
 
@@ -815,7 +819,7 @@ static void test_unknown_fields(void **state)
     (void)state;
     assert_int_equal(decode_payload("\x06\x01\x05", 3), BLOCKDB_OK);
     assert_int_equal(decode_payload("\xc8\x02hi\x06\x01\x05", 7), BLOCKDB_OK); /* passed over */
-    assert_int_equal(decode_payload("\x0c\x02hi", 4), BLOCKDB_EVERSION);
+    assert_int_equal(decode_payload("\x0d\x02hi", 4), BLOCKDB_EVERSION);
     assert_int_equal(decode_payload("\x00\x00", 2), BLOCKDB_EVERSION);
     assert_int_equal(decode_payload("\x06\x02\x05\x05", 4), BLOCKDB_ECORRUPT);     /* left over */
     assert_int_equal(decode_payload("\x06\x05\x05", 3), BLOCKDB_ECORRUPT);         /* too short */
