@@ -35,6 +35,8 @@ struct witness_submission {
     struct slice note;
     witness_prove_fn prove;
     void *context;
+    struct os *os;        /* whose clock deadline_ns is of; may be NULL without one */
+    uint64_t deadline_ns; /* monotonic; 0: only the client's time limits count. A round sets both */
 };
 
 /* What became of one witness. A zeroed one is valid and owns nothing. */
@@ -66,8 +68,8 @@ struct witness_round {
 
 /* Submits the head to all witnesses of the policy that have a URL, at the same time. outcomes has
  * policy->witness_count elements; those of witnesses that were not asked keep what they have. *out
- * receives the set of those that cosigned (bit i: witnesses[i]). Fails only when nothing could be
- * started: ENOMEM, EIO; a witness that fails is no failure of the round. */
+ * receives the set of those that cosigned (bit i: witnesses[i]). ENOMEM when nothing was started; a
+ * witness that fails is no failure of the round. */
 RESULT_MUST_BE_USED int witness_round_run(const struct witness_round *round,
                                           struct witness_outcome *outcomes, uint64_t *out,
                                           struct error *err);

@@ -7,7 +7,8 @@
  *           the size that is stored by then.
  * WSTORE-3  The size of a log never shrinks, and the root of one size never changes.
  * WSTORE-4  After a failed write nothing is stored any more; every further advance gets EREADONLY
- *           with the first cause, until the store is opened anew.
+ *           with the first cause, until the store is opened anew. Only when there was no memory or
+ *           no space for the new head, and so the old one certainly stands, the store goes on.
  *
  * Threads:   any thread.
  * Ownership: borrows the os for its lifetime; copies heads.
