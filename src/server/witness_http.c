@@ -96,7 +96,7 @@ static void log_answer(const struct witness_http *h, const struct witness_reques
 {
     enum logger_level level = LOGGER_DEBUG;
 
-    if (answer->status == MHD_HTTP_UNPROCESSABLE_ENTITY) {
+    if (answer->status == MHD_HTTP_UNPROCESSABLE_CONTENT) {
         level = LOGGER_WARNING;
     } else if (answer->status >= MHD_HTTP_INTERNAL_SERVER_ERROR) {
         level = LOGGER_ERROR;
