@@ -141,7 +141,7 @@ static int check_file(struct verify *v, uint64_t unit, struct error *err)
     if (!segments_info(v->db->segments, (uint32_t)unit, &info)) {
         return BLOCKDB_OK;
     }
-    return segments_check(v->db->segments, info.number, err);
+    return segments_check_frame(v->db->segments, info.number, err);
 }
 
 static int run_unit(struct verify *v, uint64_t unit, struct error *err)

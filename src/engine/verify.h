@@ -7,7 +7,7 @@
  *   blocks  every value against its commitment, every leaf and every node of the tree against its
  *           tile, batches, block roots, the chain of headers, tree roots; and the same two sums
  *           over what the ledger says
- *   files   every byte of every ledger segment outside records: heads, indexes, footers
+ *   files   every byte of every ledger segment outside pages: heads, indexes, footers
  *
  * VERIFY-1  What verification reports as the root was computed from the stored values.
  * VERIFY-2  The first failure stops it; its message names file and offset, and entry or block.

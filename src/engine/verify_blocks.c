@@ -44,6 +44,7 @@ struct block_check {
     uint32_t batch_next; /* position the next entry must have in its batch, 0: a new batch */
     uint32_t batch_count;
     uint64_t last_time_ms;
+    struct index_sums sums;
 };
 
 uint64_t verify_blocks_units(const struct verify *v)
@@ -141,7 +142,7 @@ static int gather(struct block_check *c, const struct segment_scan_entry *entry,
         return rc;
     }
     if (c->v->index.is_on) {
-        index_check_record(&c->v->index, entry->seq, record);
+        index_check_record(&c->v->index, entry->seq, record, &c->sums);
     }
     if ((record->flags & RECORD_REDACTED) != 0) {
         (void)atomic_fetch_add_explicit(&c->v->redactions, 1, memory_order_relaxed);
@@ -392,6 +393,7 @@ int verify_blocks_unit(struct verify *v, uint64_t unit, struct error *err)
         }
         height++;
     }
+    index_check_add(&v->index, &c->sums);
     mem_free(c->tiles);
     mem_free(c->leaves);
     mem_free(c);

@@ -66,11 +66,6 @@ static uint64_t newest_hash(const struct index_check *c, uint64_t hash, const st
     return version_hash(c, checksum(fields, sizeof(fields), hash), item->seq);
 }
 
-static void add(_Atomic uint64_t *sum, uint64_t value)
-{
-    (void)atomic_fetch_add_explicit(sum, value, memory_order_relaxed);
-}
-
 /* A seq beyond the ledger would have no bit; it makes the sums differ all the same. */
 static void mark(struct index_check *c, const struct item *item)
 {
@@ -82,7 +77,8 @@ static void mark(struct index_check *c, const struct item *item)
     }
 }
 
-int index_check_item(struct index_check *c, const struct item *item, struct error *err)
+int index_check_item(struct index_check *c, const struct item *item, struct index_sums *sums,
+                     struct error *err)
 {
     AUTO(version_cursor_deinit) struct version_cursor cursor = {0};
     uint64_t hash = key_hash(c, item->key);
@@ -99,13 +95,14 @@ int index_check_item(struct index_check *c, const struct item *item, struct erro
     if (rc != BLOCKDB_ENOTFOUND) {
         return rc;
     }
-    add(&c->versions_sum, sum);
-    add(&c->newest_sum, newest_hash(c, hash, item));
+    sums->versions += sum;
+    sums->newest += newest_hash(c, hash, item);
     mark(c, item);
     return BLOCKDB_OK;
 }
 
-void index_check_record(struct index_check *c, uint64_t seq, const struct record *record)
+void index_check_record(const struct index_check *c, uint64_t seq, const struct record *record,
+                        struct index_sums *sums)
 {
     uint64_t hash;
 
@@ -113,7 +110,7 @@ void index_check_record(struct index_check *c, uint64_t seq, const struct record
         return;
     }
     hash = key_hash(c, record->key);
-    add(&c->versions_sum, -version_hash(c, hash, seq));
+    sums->versions -= version_hash(c, hash, seq);
     if (bit_get(c->newest, seq)) {
         struct item item = {
             .seq = seq,
@@ -124,8 +121,15 @@ void index_check_record(struct index_check *c, uint64_t seq, const struct record
             .value = record->value,
         };
 
-        add(&c->newest_sum, -newest_hash(c, hash, &item));
+        sums->newest -= newest_hash(c, hash, &item);
     }
+}
+
+void index_check_add(struct index_check *c, struct index_sums *sums)
+{
+    (void)atomic_fetch_add_explicit(&c->versions_sum, sums->versions, memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&c->newest_sum, sums->newest, memory_order_relaxed);
+    *sums = (struct index_sums){0};
 }
 
 bool index_check_matches(const struct index_check *c)

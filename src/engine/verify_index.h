@@ -13,7 +13,8 @@
  * INDEX-1  versions: over key and seq of each put and delete.
  * INDEX-2  newest: over all fields, and the inline value, of what is the newest version in a table.
  *
- * Threads: sums are added to from any thread; bits are set before they are read.
+ * Threads: each thread counts in sums of its own and adds them at the end of a unit; bits are set
+ *          before they are read.
  */
 #pragma once
 
@@ -24,6 +25,12 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+/* What one thread has counted since it last added it: tables minus ledger. */
+struct index_sums {
+    uint64_t versions;
+    uint64_t newest;
+};
 
 struct index_check {
     bool is_on;
@@ -39,10 +46,14 @@ struct index_check {
 RESULT_MUST_BE_USED int index_check_init(struct index_check *c, const uint64_t secret[2],
                                          uint64_t end_seq);
 void index_check_deinit(struct index_check *c);
-/* Adds an item of a table, with all its older seqs. Errors are those of the older seqs' source. */
+/* Counts an item of a table, with all its older seqs. Errors are those of the older seqs' source.
+ */
 RESULT_MUST_BE_USED int index_check_item(struct index_check *c, const struct item *item,
-                                         struct error *err);
+                                         struct index_sums *sums, struct error *err);
 /* Takes off an entry of the ledger. */
-void index_check_record(struct index_check *c, uint64_t seq, const struct record *record);
+void index_check_record(const struct index_check *c, uint64_t seq, const struct record *record,
+                        struct index_sums *sums);
+/* Adds what a thread has counted, which begins anew. */
+void index_check_add(struct index_check *c, struct index_sums *sums);
 /* Whether both sides are the same. */
 bool index_check_matches(const struct index_check *c);

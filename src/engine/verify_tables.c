@@ -9,21 +9,29 @@
 
 #include <inttypes.h>
 
+/* One table being checked by one thread. */
+struct table_check {
+    struct verify *v;
+    struct index_sums sums;
+};
+
 static int visit_item(void *arg, const struct item *item, struct error *err)
 {
-    struct verify *v = arg;
+    struct table_check *c = arg;
 
-    if (atomic_load_explicit(&v->stop, memory_order_relaxed)) {
+    if (atomic_load_explicit(&c->v->stop, memory_order_relaxed)) {
         return error_set(err, BLOCKDB_ECANCELED, "stopped");
     }
-    return v->index.is_on ? index_check_item(&v->index, item, err) : BLOCKDB_OK;
+    return c->v->index.is_on ? index_check_item(&c->v->index, item, &c->sums, err) : BLOCKDB_OK;
 }
 
 int verify_table_unit(struct verify *v, uint64_t unit, struct error *err)
 {
+    struct table_check check = {.v = v};
     struct table *table = v->tables[unit];
-    int rc = table_verify(table, visit_item, v, err);
+    int rc = table_verify(table, visit_item, &check, err);
 
+    index_check_add(&v->index, &check.sums);
     if (rc == BLOCKDB_OK) {
         (void)atomic_fetch_add_explicit(&v->bytes_read, table_facts(table)->file_bytes,
                                         memory_order_relaxed);

@@ -300,6 +300,9 @@ void segment_scan_free(struct segment_scan *scan);
  * no such segment. ECORRUPT with path and offset. */
 RESULT_MUST_BE_USED int segments_check(struct segments *segments, uint32_t number,
                                        struct error *err);
+/* The same for what is not in pages, which scans check: header, frame heads, indexes, footer. */
+RESULT_MUST_BE_USED int segments_check_frame(struct segments *segments, uint32_t number,
+                                             struct error *err);
 
 /* The segments in order: index from 0; false beyond the last. */
 bool segments_info(const struct segments *segments, uint32_t index, struct segment_info *out);

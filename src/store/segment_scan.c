@@ -10,6 +10,7 @@
 #include <inttypes.h>
 
 #define COMPARE_BYTES ((size_t)64 * 1024)
+#define FRAME_BYTES 4096 /* read at once where only frame heads matter */
 
 /* ---- Scan ----------------------------------------------------------------------------------- */
 
@@ -174,20 +175,33 @@ int segment_scan_next(struct segment_scan *scan, struct segment_scan_entry *out,
 
 /* ---- Check ---------------------------------------------------------------------------------- */
 
+/* All pages of the present block. */
+static int check_pages(struct segment_walk *walk, struct error *err)
+{
+    struct segment_page page;
+    int rc;
+
+    do {
+        rc = segment_walk_page(walk, &page, err);
+    } while (rc == BLOCKDB_OK);
+    return rc == BLOCKDB_ENOTFOUND ? BLOCKDB_OK : rc;
+}
+
 /* Walks all blocks of a segment; enters them into the index of shadow, if not NULL. */
-static int check_blocks(const struct segment *segment, struct segment *shadow, struct error *err)
+static int check_blocks(const struct segment *segment, bool with_pages, struct segment *shadow,
+                        struct error *err)
 {
     AUTO(segment_walk_deinit) struct segment_walk walk = {0};
-    struct segment_page page;
     int rc;
 
     segment_walk_init(&walk, segment, SEGMENT_DATA_OFFSET, segment->first_seq,
                       segment->first_height);
+    if (!with_pages) {
+        walk.window_bytes = FRAME_BYTES;
+    }
     while ((rc = segment_walk_block(&walk, err)) == BLOCKDB_OK) {
-        do {
-            rc = segment_walk_page(&walk, &page, err);
-        } while (rc == BLOCKDB_OK);
-        if (rc != BLOCKDB_ENOTFOUND) {
+        rc = with_pages ? check_pages(&walk, err) : BLOCKDB_OK;
+        if (rc < 0) {
             return rc;
         }
         if (shadow != NULL) {
@@ -248,8 +262,8 @@ static int compare_tail(const struct segment *segment, uint64_t offset, struct s
 }
 
 /* A finished segment ends in exactly the index that its blocks make. */
-static int check_finished(const struct segment *segment, const struct segment_header *header,
-                          struct error *err)
+static int check_finished(const struct segment *segment, bool with_pages,
+                          const struct segment_header *header, struct error *err)
 {
     AUTO(segment_free_ptr) struct segment *shadow = segment_new(segment->env, header, false);
     AUTO(mem_free_ptr) struct segment_top *top = NULL;
@@ -259,7 +273,7 @@ static int check_finished(const struct segment *segment, const struct segment_he
     if (shadow == NULL) {
         return error_set_no_memory(err);
     }
-    rc = check_blocks(segment, shadow, err);
+    rc = check_blocks(segment, with_pages, shadow, err);
     if (rc < 0) {
         return rc;
     }
@@ -269,7 +283,7 @@ static int check_finished(const struct segment *segment, const struct segment_he
     return compare_tail(segment, segment_end_of(shadow).offset, buf_slice(&image), err);
 }
 
-int segments_check(struct segments *segments, uint32_t number, struct error *err)
+static int check(struct segments *segments, uint32_t number, bool with_pages, struct error *err)
 {
     const struct segment_list *list;
     AUTO(segment_unref_ptr) struct segment *segment = NULL;
@@ -292,7 +306,17 @@ int segments_check(struct segments *segments, uint32_t number, struct error *err
         return rc;
     }
     if (atomic_load_explicit(&segment->top, memory_order_acquire) != NULL) {
-        return check_finished(segment, &header, err);
+        return check_finished(segment, with_pages, &header, err);
     }
-    return check_blocks(segment, NULL, err);
+    return check_blocks(segment, with_pages, NULL, err);
+}
+
+int segments_check(struct segments *segments, uint32_t number, struct error *err)
+{
+    return check(segments, number, true, err);
+}
+
+int segments_check_frame(struct segments *segments, uint32_t number, struct error *err)
+{
+    return check(segments, number, false, err);
 }

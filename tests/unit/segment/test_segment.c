@@ -142,6 +142,7 @@ static void test_large_index(void **state)
         }
         assert_int_equal(fixture_expect_scan(&f, 0, UINT64_MAX), f.next_seq);
         assert_int_equal(segments_check(f.segments, 1, &err), BLOCKDB_OK);
+        assert_int_equal(segments_check_frame(f.segments, 1, &err), BLOCKDB_OK);
         if (round == 0) {
             /* The same segment, once more active. */
             f.known[0].finished = false;
@@ -263,6 +264,7 @@ static void test_sizes(void **state)
     assert_int_equal(stats.file_bytes, 4096 + stats.appended_stored_bytes);
     assert_int_equal(stats.page_reads, 3);
     assert_int_equal(segments_check(f.segments, 1, &err), BLOCKDB_OK);
+    assert_int_equal(segments_check_frame(f.segments, 1, &err), BLOCKDB_OK);
     assert_int_equal(segments_check(f.segments, 2, &err), BLOCKDB_ENOTFOUND);
     free(big);
     fixture_deinit(&f);
