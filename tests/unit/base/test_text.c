@@ -31,6 +31,22 @@ static const char *text_of(struct buf *b)
     return (const char *)b->data;
 }
 
+/* The functions that do not allocate. */
+static void assert_base64_in_place(const char *bytes, const char *text)
+{
+    char out[16] = "untouched";
+    size_t len = 77;
+
+    OK(base64_check(slice_of_text(text), &len));
+    assert_int_equal(len, strlen(bytes));
+    assert_int_equal(base64_decode(slice_of_text(text), out, len + 1), BLOCKDB_EINVAL);
+    assert_string_equal(out, "untouched");
+    OK(base64_decode(slice_of_text(text), out, len));
+    assert_memory_equal(out, bytes, len);
+    base64_format(out, slice_of_text(bytes));
+    assert_memory_equal(out, text, strlen(text));
+}
+
 static void test_base64(void **state)
 {
     /* RFC 4648 section 10. */
@@ -56,18 +72,48 @@ static void test_base64(void **state)
         buf_reset(&b);
         OK(base64_parse(&b, slice_of_text(pairs[i][1])));
         assert_string_equal(text_of(&b), pairs[i][0]);
+        assert_base64_in_place(pairs[i][0], pairs[i][1]);
     }
     for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         size_t len = b.len;
+        size_t decoded_len = 77;
 
         assert_int_equal(base64_parse(&b, slice_of_text(bad[i])), BLOCKDB_EINVAL);
         assert_int_equal(b.len, len);
+        assert_int_equal(base64_check(slice_of_text(bad[i]), &decoded_len), BLOCKDB_EINVAL);
+        assert_int_equal(decoded_len, 77);
+        assert_int_equal(base64_decode(slice_of_text(bad[i]), b.data, 1), BLOCKDB_EINVAL);
     }
     buf_deinit(&b);
     mem_set_fail_hook(always, NULL);
     assert_int_equal(base64_parse(&b, slice_of_text("Zm9v")), BLOCKDB_ENOMEM);
     assert_int_equal(base64_append(&b, slice_of_text("Zm9v")), BLOCKDB_ENOMEM);
     mem_set_fail_hook(NULL, NULL);
+}
+
+static void test_decimal(void **state)
+{
+    static const char *const bad[] = {"",   "00", "01", "-1", "+1", " 1",
+                                      "1 ", "1a", "a",  "/",  ":",  "18446744073709551616x"};
+    static const char *const large[] = {"18446744073709551616", "18446744073709551620",
+                                        "99999999999999999999", "184467440737095516150"};
+    uint64_t number = 77;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(text_parse_decimal(slice_of_text(bad[i]), &number), BLOCKDB_EINVAL);
+    }
+    for (i = 0; i < sizeof(large) / sizeof(large[0]); i++) {
+        assert_int_equal(text_parse_decimal(slice_of_text(large[i]), &number), BLOCKDB_ELIMIT);
+    }
+    assert_int_equal(number, 77);
+    OK(text_parse_decimal(slice_of_text("0"), &number));
+    assert_int_equal(number, 0);
+    OK(text_parse_decimal(slice_of_text("1203"), &number));
+    assert_int_equal(number, 1203);
+    OK(text_parse_decimal(slice_of_text("18446744073709551615"), &number));
+    assert_true(number == UINT64_MAX);
 }
 
 static void test_base64_of_all_bytes(void **state)
@@ -391,6 +437,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_base64),
         cmocka_unit_test(test_base64_of_all_bytes),
+        cmocka_unit_test(test_decimal),
         cmocka_unit_test(test_hex),
         cmocka_unit_test(test_times_are_written),
         cmocka_unit_test(test_times_are_read),
