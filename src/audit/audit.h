@@ -31,9 +31,9 @@ struct audit_options {
     struct os *os;
     struct audit_source *source;
     const char *state_path;
-    const char *key;    /* the log's vkey, or NULL */
-    const char *policy; /* text of a tlog-policy, or NULL; not both */
-    bool is_full;       /* all entries again, not only the new ones */
+    const char *key;            /* the log's vkey, or NULL */
+    const struct slice *policy; /* text of a tlog-policy, or NULL; with both, both must hold */
+    bool is_full;               /* all entries again, not only the new ones */
     bool without_map;
     bool without_values;
     unsigned threads; /* 0: one a processor */
@@ -50,7 +50,7 @@ enum audit_trust {
 };
 
 /* Why the map of newest versions was not checked. */
-enum audit_map {
+enum audit_map_status {
     AUDIT_MAP_CHECKED,
     AUDIT_MAP_NONE,      /* the headers carry none */
     AUDIT_MAP_LATE,      /* the audit did not begin at entry 0 */
@@ -77,7 +77,7 @@ struct audit_report {
     struct audit_counts counts; /* from the beginning of the log */
     uint64_t epoch;
     enum audit_trust trust;
-    enum audit_map map;
+    enum audit_map_status map;
     bool is_grown; /* compared with a remembered head, of remembered_size */
     uint64_t remembered_size;
     bool values_checked;

@@ -17,6 +17,7 @@
 #include "ledger/tile.h"
 
 #include <blockdb/blockdb.h>
+#include <stdbool.h>
 
 struct os;
 struct audit_source;
@@ -28,9 +29,9 @@ struct audit_source_ops {
     /* What one thread needs to read; NULL when that is nothing. */
     int (*connect)(struct audit_source *source, void **out_connection, struct error *err);
     void (*disconnect)(struct audit_source *source, void *connection);
-    /* Replaces *out. ENOTFOUND: there is none. */
+    /* Replaces *out by a note, or by the text of an unsigned head. ENOTFOUND: there is none. */
     int (*read_checkpoint)(struct audit_source *source, void *connection, struct buf *out,
-                           struct error *err);
+                           bool *out_is_signed, struct error *err);
     /* Replaces *out by the bytes of a tile or bundle, of whatever length. ENOTFOUND: there is no
      * such one. */
     int (*read_tile)(struct audit_source *source, void *connection, const struct tile *tile,

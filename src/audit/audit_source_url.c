@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A log on the network, in the layout of C2SP tlog-tiles: see audit_source.h. Each thread has an
+ * HTTP client of its own, which keeps its connection.
+ */
+#include "audit/audit_source.h"
+#include "base/mem.h"
+#include "client/http.h"
+#include "ledger/leaf.h"
+
+#define BODY_LEN_MAX ((size_t)TILE_WIDTH * (2 + LEAF_LEN_MAX))
+#define TIMEOUT_MS 60000
+#define CONNECT_TIMEOUT_MS 15000
+
+struct url_connection {
+    struct http *http;
+    struct http_response response;
+    struct buf url;
+};
+
+static void url_disconnect(struct audit_source *source, void *connection)
+{
+    struct url_connection *c = connection;
+
+    (void)source;
+    if (c != NULL) {
+        http_close(c->http);
+        http_response_deinit(&c->response);
+        buf_deinit(&c->url);
+        mem_free(c);
+    }
+}
+
+static int url_connect(struct audit_source *source, void **out_connection, struct error *err)
+{
+    static const struct http_options options = {
+        .body_max = BODY_LEN_MAX,
+        .timeout_ms = TIMEOUT_MS,
+        .connect_timeout_ms = CONNECT_TIMEOUT_MS,
+    };
+    struct url_connection *c = mem_calloc(1, sizeof(*c));
+    int rc;
+
+    if (c == NULL) {
+        return error_set_no_memory(err);
+    }
+    rc = http_open(&options, &c->http, err);
+    if (rc < 0) {
+        url_disconnect(source, c);
+        return rc;
+    }
+    *out_connection = c;
+    return BLOCKDB_OK;
+}
+
+/* Fetches prefix/path; a missing one is ENOTFOUND. */
+static int fetch(struct audit_source *source, struct url_connection *c, const char *path,
+                 struct buf *out, struct error *err)
+{
+    const char *url;
+    struct buf taken;
+    int rc;
+
+    buf_reset(&c->url);
+    if (http_url_join(&c->url, source->place, path) < 0) {
+        return error_set_no_memory(err);
+    }
+    url = (const char *)c->url.data;
+    rc = http_get(c->http, url, &c->response, err);
+    if (rc < 0) {
+        return rc;
+    }
+    if (c->response.status == 404 || c->response.status == 410) {
+        return error_set(err, BLOCKDB_ENOTFOUND, "'%.400s': the server has none (HTTP status %d)",
+                         url, c->response.status);
+    }
+    if (c->response.status != 200) {
+        return error_set(err, BLOCKDB_EIO,
+                         "'%.400s': the server answered with HTTP status %d; try again later", url,
+                         c->response.status);
+    }
+    /* The body changes hands, and its old memory serves the next answer. */
+    taken = c->response.body;
+    c->response.body = *out;
+    *out = taken;
+    return BLOCKDB_OK;
+}
+
+static int url_read_checkpoint(struct audit_source *source, void *connection, struct buf *out,
+                               bool *out_is_signed, struct error *err)
+{
+    int rc = fetch(source, connection, "checkpoint", out, err);
+
+    *out_is_signed = true;
+    if (rc == BLOCKDB_OK && out->len > AUDIT_NOTE_LEN_MAX) {
+        return error_set(err, BLOCKDB_ELIMIT, "'%.400s/checkpoint' is larger than any checkpoint",
+                         source->place);
+    }
+    return rc;
+}
+
+static int url_read_tile(struct audit_source *source, void *connection, const struct tile *tile,
+                         struct buf *out, struct error *err)
+{
+    char path[TILE_PATH_MAX];
+
+    (void)tile_path(tile, path);
+    return fetch(source, connection, path, out, err);
+}
+
+static void url_free(struct audit_source *source)
+{
+    mem_free(source);
+}
+
+static const struct audit_source_ops url_ops = {
+    .connect = url_connect,
+    .disconnect = url_disconnect,
+    .read_checkpoint = url_read_checkpoint,
+    .read_tile = url_read_tile,
+    .free = url_free,
+};
+
+int audit_source_of_url(const char *url, struct audit_source **out, struct error *err)
+{
+    struct audit_source *source;
+    char *place;
+
+    if (!http_url_valid(url)) {
+        return error_set(err, BLOCKDB_EINVAL,
+                         "'%.200s' is no URL of a log, such as https://example.org/log", url);
+    }
+    source = mem_calloc(1, sizeof(*source));
+    place = mem_strdup(url);
+    if (source == NULL || place == NULL) {
+        mem_free(source);
+        mem_free(place);
+        return error_set_no_memory(err);
+    }
+    *source = (struct audit_source){.ops = &url_ops, .place = place};
+    *out = source;
+    return BLOCKDB_OK;
+}
