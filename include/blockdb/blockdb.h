@@ -73,6 +73,21 @@ int blockdb_options_set(struct blockdb_options *options, const char *name, const
  * Borrowed until the next call with these options. */
 const char *blockdb_options_get(const struct blockdb_options *options, const char *name);
 
+enum blockdb_event_level {
+    BLOCKDB_EVENT_INFO,    /* what an operator may want to read later */
+    BLOCKDB_EVENT_WARNING, /* what an operator should look at */
+};
+
+/* Hears of what no call can return: what recovery cut or made anew, work in the background that
+ * failed and is tried again. area is a word such as "recovery". Called from any thread, also while
+ * the database is being opened; must not block or call functions of this header. Borrows area and
+ * message, one line without its end, for the call. */
+typedef void (*blockdb_event_cb)(void *arg, enum blockdb_event_level level, const char *area,
+                                 const char *message);
+/* Databases opened with these options from now on tell cb (NULL: nobody). arg must live as long as
+ * they are open. */
+void blockdb_options_set_event_cb(struct blockdb_options *options, blockdb_event_cb cb, void *arg);
+
 /* ---- Opening and closing ------------------------------------------------------------------- */
 
 enum blockdb_open_flag {

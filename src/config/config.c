@@ -177,6 +177,11 @@ const struct blockdb_options *config_database(const struct config *config)
     return config->database;
 }
 
+void config_set_event_cb(struct config *config, blockdb_event_cb cb, void *arg)
+{
+    blockdb_options_set_event_cb(config->database, cb, arg);
+}
+
 struct config_logging config_logging(const struct config *config)
 {
     struct config_logging logging = {.file = logging_get(config, LOGGING_FILE)};

@@ -83,6 +83,9 @@ bool config_is_set(const struct config *config, const char *name);
 
 /* The tables [database] and [ledger]; borrowed. */
 const struct blockdb_options *config_database(const struct config *config);
+/* Who hears of events of databases opened with config_database(); see
+ * blockdb_options_set_event_cb(). */
+void config_set_event_cb(struct config *config, blockdb_event_cb cb, void *arg);
 /* The [logging] table; file is borrowed. */
 struct config_logging config_logging(const struct config *config);
 

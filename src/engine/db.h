@@ -24,9 +24,9 @@
 #include "base/arena.h"
 #include "base/epoch.h"
 #include "base/lock.h"
-#include "base/logger.h"
 #include "engine/commit.h"
 #include "engine/counters.h"
+#include "engine/event.h"
 #include "engine/failure.h"
 #include "engine/options.h"
 #include "engine/read_state.h"
@@ -56,7 +56,6 @@ struct blockdb {
     char *ledger_dir;
     char *tile_dir;
     bool read_only;
-    struct logger *logger; /* or NULL */
     uint8_t ledger_id[LEDGER_ID_LEN];
     char ledger_id_text[2 * LEDGER_ID_LEN + 1];
     uint64_t epoch_number;

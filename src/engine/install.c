@@ -118,7 +118,7 @@ static void remove_file(struct blockdb *db, uint64_t number)
     path = path_join(db->dir, name);
     /* A file that stays is removed at the next open. */
     if (path != NULL && os_unlink(db->os, path, &ignored) < 0) {
-        logger_write(db->logger, LOGGER_WARNING, "merge", "%s", ignored.message);
+        event_tell(db, BLOCKDB_EVENT_WARNING, "merge", "%s", ignored.message);
     }
 }
 

@@ -257,7 +257,7 @@ static int remove_leftover(void *context, const char *name, bool is_dir)
     }
     path = path_join(l->db->dir, name);
     if (path != NULL && os_unlink(l->db->os, path, &ignored) < 0) {
-        logger_write(l->db->logger, LOGGER_WARNING, "open", "%s", ignored.message);
+        event_tell(l->db, BLOCKDB_EVENT_WARNING, "open", "%s", ignored.message);
     }
     return BLOCKDB_OK;
 }

@@ -58,6 +58,7 @@ _Static_assert(sizeof(enum wal_sync_mode) == sizeof(unsigned), "value_store writ
 
 struct blockdb_options {
     struct settings settings;
+    struct event_listener listener;
     char *texts[OPTION_COUNT]; /* owned; NULL: the default */
 };
 
@@ -312,6 +313,7 @@ struct blockdb_options *options_copy(const struct blockdb_options *options)
     if (copy == NULL || options == NULL) {
         return copy;
     }
+    copy->listener = options->listener;
     for (i = 0; i < OPTION_COUNT; i++) {
         if (options->texts[i] != NULL &&
             blockdb_options_set(copy, infos[i].name, options->texts[i], NULL) < 0) {
@@ -320,6 +322,16 @@ struct blockdb_options *options_copy(const struct blockdb_options *options)
         }
     }
     return copy;
+}
+
+void blockdb_options_set_event_cb(struct blockdb_options *options, blockdb_event_cb cb, void *arg)
+{
+    options->listener = (struct event_listener){.cb = cb, .arg = arg};
+}
+
+struct event_listener options_listener(const struct blockdb_options *options)
+{
+    return options->listener;
 }
 
 /* What caches and memtables may come to hold. */

@@ -16,6 +16,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "engine/event.h"
 
 #include <blockdb/blockdb.h>
 #include <stdbool.h>
@@ -103,6 +104,9 @@ const struct settings *options_settings(const struct blockdb_options *options);
 /* A copy of options (NULL: all defaults) that the caller frees with blockdb_options_free(); NULL
  * when out of memory. */
 struct blockdb_options *options_copy(const struct blockdb_options *options);
+
+/* Who hears of events; see blockdb_options_set_event_cb(). */
+struct event_listener options_listener(const struct blockdb_options *options);
 
 /* What no single key can tell: caches and memtables fit memory_limit, a WAL file holds a batch, and
  * the like. EINVAL names the keys and the values that would do. */

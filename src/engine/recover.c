@@ -61,7 +61,9 @@ static int open_segments(struct recovery *r, const struct manifest_state *state,
         .known_count = (uint32_t)state->segment_count,
         .trusted_seq = tip_seq(&r->tip),
     };
+    struct segments_recovery found;
     size_t i;
+    int rc;
 
     if (known == NULL) {
         return error_set_no_memory(err);
@@ -70,7 +72,16 @@ static int open_segments(struct recovery *r, const struct manifest_state *state,
         known[i] = segment_of_manifest(&state->segments[i]);
     }
     memcpy(options.ledger_id, db->ledger_id, LEDGER_ID_LEN);
-    return segments_open(&options, &db->segments, NULL, err);
+    rc = segments_open(&options, &db->segments, &found, err);
+    if (rc == BLOCKDB_OK && found.cut) {
+        event_tell(db, BLOCKDB_EVENT_INFO, "recovery",
+                   "ledger segment %" PRIu32 ": %s %" PRIu64
+                   " bytes behind the last whole block, at offset %" PRIu64
+                   "; entries from %" PRIu64 " on come from the WAL",
+                   found.cut_number, db->read_only ? "ignored" : "cut", found.cut_bytes,
+                   found.cut_offset, found.cut_seq);
+    }
+    return rc;
 }
 
 static int open_tiles(struct recovery *r, struct error *err)
@@ -424,10 +435,10 @@ static int make_wal_dir_again(struct blockdb *db, struct wal_options *options, s
         os_stat_path(db->os, marker, &stat, &ignored) != BLOCKDB_ENOTFOUND) {
         return BLOCKDB_OK;
     }
-    logger_write(db->logger, LOGGER_WARNING, "recovery",
-                 "WAL directory '%s' is missing and is made anew; entries that only it held are "
-                 "lost",
-                 db->wal_dir);
+    event_tell(db, BLOCKDB_EVENT_WARNING, "recovery",
+               "WAL directory '%s' is missing and is made anew; entries that only it held are "
+               "lost",
+               db->wal_dir);
     options->end_mark.kind = WAL_END_UNKNOWN;
     return wal_create_dir(db->os, db->wal_dir, db->ledger_id, err);
 }
@@ -466,11 +477,11 @@ static int open_wal(struct recovery *r, const struct manifest_state *state, stru
         return rc;
     }
     if (found.tail_cut_bytes > 0) {
-        logger_write(db->logger, LOGGER_WARNING, "recovery",
-                     "WAL segment %" PRIu64 ": cut %" PRIu64
-                     " bytes of a torn write at offset %" PRIu64
-                     "; they were never acknowledged as durable",
-                     found.tail_segment, found.tail_cut_bytes, found.tail_offset);
+        event_tell(db, BLOCKDB_EVENT_WARNING, "recovery",
+                   "WAL segment %" PRIu64 ": cut %" PRIu64
+                   " bytes of a torn write at offset %" PRIu64
+                   "; they were never acknowledged as durable",
+                   found.tail_segment, found.tail_cut_bytes, found.tail_offset);
     }
     return BLOCKDB_OK;
 }

@@ -243,7 +243,7 @@ int inspect_segment(struct cli *cli, const char *path, struct error *err)
     if (rc < 0) {
         return rc;
     }
-    expected = segment_path(dir, info.number);
+    expected = segment_path(dir, info.number, header.revision);
     if (expected == NULL) {
         return error_set_no_memory(err);
     }

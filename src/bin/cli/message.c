@@ -76,6 +76,16 @@ void message_error(struct messages *m, const char *area, const char *text)
     }
 }
 
+void message_event(struct messages *m, enum logger_level level, const char *area, const char *text)
+{
+    if (m->events) {
+        logger_write(&m->logger, level, area, "%s", text);
+    }
+    if (speaks_plainly(m) && level >= m->level) {
+        (void)fprintf(stderr, "blockdb-cli: %s%s%s\n", area, area[0] != '\0' ? ": " : "", text);
+    }
+}
+
 void message_note(struct messages *m, enum logger_level level, const char *format, ...)
 {
     char text[1024];

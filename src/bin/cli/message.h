@@ -5,7 +5,7 @@
  * Errors always reach standard error. Notes do from [logging] level on. With [logging] format
  * "json" and no file, standard error gets the events in that form.
  *
- * Threads: one thread at a time.
+ * Threads: one thread at a time; message_event() any thread.
  */
 #pragma once
 
@@ -36,6 +36,8 @@ void messages_deinit(struct messages *m);
 
 /* An error; `area` is the command or "". */
 void message_error(struct messages *m, const char *area, const char *text);
+/* What part `area` of the database tells. */
+void message_event(struct messages *m, enum logger_level level, const char *area, const char *text);
 /* A note of a level below error. */
 void message_note(struct messages *m, enum logger_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

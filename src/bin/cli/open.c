@@ -112,6 +112,13 @@ static uint64_t next_pause(uint64_t pause_ns)
     return next < WAIT_STEP_MAX_NS ? next : WAIT_STEP_MAX_NS - jitter % (WAIT_STEP_MAX_NS / 4);
 }
 
+/* What the database has to tell, as a note of this program. */
+static void tell(void *arg, enum blockdb_event_level level, const char *area, const char *message)
+{
+    message_event(arg, level == BLOCKDB_EVENT_WARNING ? LOGGER_WARNING : LOGGER_INFO, area,
+                  message);
+}
+
 static int open_and_wait(struct cli *cli, const char *dir, uint64_t limit_ns, struct error *err)
 {
     unsigned flags = open_flags(&cli->args);
@@ -157,6 +164,7 @@ int cli_open(struct cli *cli, struct error *err)
     if (args_has(&cli->args, "url") || !config_is_set(cli->config, "database.data_dir")) {
         return no_data_dir(to);
     }
+    config_set_event_cb(cli->config, tell, &cli->messages);
     rc = open_and_wait(cli, dir, limit_ns, to);
     if (rc == BLOCKDB_ENOTFOUND) {
         /* Not "not found", which scripts take for a missing key. */
