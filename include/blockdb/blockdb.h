@@ -395,6 +395,7 @@ struct blockdb_stats {
         .size = sizeof(struct blockdb_stats)                                                       \
     }
 int blockdb_stats_get(struct blockdb *db, struct blockdb_stats *out_stats,
+    uint64_t heads_signed, head_failures; /* a head or its signer failed */
                       struct blockdb_error *err);
 /* The value of one option in force in an open database; borrowed until close, NULL if unknown. */
 const char *blockdb_option_in_force(const struct blockdb *db, const char *name);

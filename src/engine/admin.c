@@ -12,7 +12,7 @@
 static int refuse_read_only(struct blockdb *db, struct error *err)
 {
     if (db->read_only) {
-        return error_set(err, BLOCKDB_EREADONLY, "'%s' was opened read-only", db->dir);
+        return db_refuse_read_only(db, err);
     }
     return BLOCKDB_OK;
 }

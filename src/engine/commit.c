@@ -197,7 +197,7 @@ int commit_submit(struct blockdb *db, struct commit_request *request, struct err
     struct commit *c = &db->commit;
 
     if (db->read_only) { /* there is no committer thread that could answer */
-        return error_set(err, BLOCKDB_EREADONLY, "'%s' was opened read-only", db->dir);
+        return db_refuse_read_only(db, err);
     }
     mutex_lock(&c->mu);
     while (c->queued_bytes > QUEUED_BYTES_MAX && !c->stopped) {

@@ -530,7 +530,7 @@ int commit_group_end_block(struct blockdb *db, struct memtable *memtable, struct
 static int writable(struct blockdb *db, struct error *err)
 {
     if (db->read_only) {
-        return error_set(err, BLOCKDB_EREADONLY, "'%s' was opened read-only", db->dir);
+        return db_refuse_read_only(db, err);
     }
     return failure_check(&db->failure, err);
 }

@@ -273,6 +273,9 @@ static int write_identity(struct copy *c, struct error *err)
     }
     identity.epoch = c->options->epoch;
     rc = identity_replace(c->db->os, c->options->dir, &identity, err);
+    if (identity.epoch != c->options->epoch) { /* it begins a log with a name of its own */
+        identity.features_ignorable &= ~IDENTITY_HAS_HEADS;
+    }
     return rc < 0 ? rc : os_sync_dir(c->db->os, c->options->dir, err);
 }
 
@@ -326,6 +329,13 @@ static int copy_steps(struct copy *c, struct error *err)
     }
     /* The sealed point first: files that are copied later hold at least as much. */
     if (sealed_edit(c, &sealed, tip, &requests) < 0) {
+    /* Heads first: what is signed is sealed, so the sealed point that is read later covers it. */
+    if (c->options->epoch == c->db->epoch_number) {
+        rc = heads_copy(c->db, c->ledger_dir, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
         return error_set_no_memory(err);
     }
     rc = copy_tables(c, err);

@@ -42,6 +42,14 @@ int db_publish_locked(struct blockdb *db, struct memtable *const *memtables, siz
 }
 
 void db_table_options(const struct blockdb *db, struct table_options *out)
+int db_refuse_read_only(const struct blockdb *db, struct error *err)
+{
+    if (heads_forbid_writing(db, err)) {
+        return BLOCKDB_EREADONLY;
+    }
+    return error_set(err, BLOCKDB_EREADONLY, "'%s' was opened read-only", db->dir);
+}
+
 {
     *out = (struct table_options){
         .os = db->os,

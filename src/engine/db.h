@@ -28,6 +28,7 @@
 #include "engine/counters.h"
 #include "engine/event.h"
 #include "engine/failure.h"
+#include "engine/heads.h"
 #include "engine/options.h"
 #include "engine/read_state.h"
 #include "engine/seal_queue.h"
@@ -90,6 +91,8 @@ struct blockdb {
     struct workers workers;
     struct ticker ticker;
 };
+    struct heads *heads;
+    struct redactions redactions;
 
 /* The current read state; inside the epoch. */
 static inline struct read_state *db_read_state(struct blockdb *db)
@@ -118,6 +121,9 @@ RESULT_MUST_BE_USED int db_publish_locked(struct blockdb *db, struct memtable *c
     REQUIRES(db->state_mu);
 
 /* Options of a table reader or builder of this database. */
+/* EREADONLY, for a database that is. */
+int db_refuse_read_only(const struct blockdb *db, struct error *err);
+
 void db_table_options(const struct blockdb *db, struct table_options *out);
 
 /* The codec of pages by option. */

@@ -3,8 +3,8 @@
  * Opening and closing.
  *
  * Parts begin in the order of this file and end in the reverse one. Threads start last, when
- * everything they touch is there: sealer, workers, committer, ticker. Closing seals and syncs what
- * is left, stops the threads, and leaves a mark that the WAL ends where it does.
+ * everything they touch is there: sealer, workers, committer, ticker, heads. Closing seals and
+ * syncs what is left, stops the threads, and leaves a mark that the WAL ends where it does.
  */
 #include "engine/open.h"
 
@@ -399,15 +399,25 @@ static int open_steps(struct blockdb *db, const char *dir, unsigned flags, struc
     }
     if (rc == BLOCKDB_OK) {
         declared_epoch = state->epoch; /* the state is not to be read beside appends */
+    if (rc == BLOCKDB_OK) {
+        rc = heads_open(db, err);
+    }
         rc = start_threads(db, err);
     }
-    return rc < 0 ? rc : declare_epoch(db, declared_epoch, err);
+    if (rc == BLOCKDB_OK) {
+        rc = declare_epoch(db, declared_epoch, err);
+    }
+    if (rc == BLOCKDB_OK) {
+        rc = heads_start(db, err);
+    }
+    return rc;
 }
 
 static void stop_threads(struct blockdb *db)
 {
     ticker_stop(db);
     if (db->commit.requests != NULL) {
+    heads_stop(db);
         commit_stop(db);
     }
     if (db->has_seal_queue) {
@@ -434,6 +444,7 @@ static void db_free(struct blockdb *db)
     sealer_deinit(&db->sealer);
     tile_files_close(db->tiles);
     segments_close(db->segments);
+    heads_close(db);
     manifest_close(db->manifest);
     workers_deinit(&db->workers);
     commit_deinit(&db->commit);

@@ -98,6 +98,8 @@ static void fill_counters(struct blockdb *db, struct blockdb_stats *s)
     s->memtable_hits = counter_sum(c, COUNTER_MEMTABLE_HITS);
     s->table_hits = counter_sum(c, COUNTER_TABLE_HITS);
     s->ledger_reads = counter_sum(c, COUNTER_LEDGER_READS);
+    s->heads_signed = counter_sum(c, COUNTER_HEADS_SIGNED);
+    s->head_failures = counter_sum(c, COUNTER_HEAD_FAILURES);
 }
 
 int blockdb_stats_get(struct blockdb *db, struct blockdb_stats *out_stats,

@@ -54,6 +54,7 @@ struct os_stat {
     uint64_t device; /* differs between file systems */
     uint64_t inode;
     uint32_t mode; /* permission bits */
+    bool is_own;   /* its owner is the user of this process, or root */
     bool is_dir;
 };
 

@@ -157,6 +157,7 @@ struct os_stat crash_stat_of(const struct crash_disk *d, uint32_t number)
         .device = 1,
         .inode = (uint64_t)number + 1,
         .mode = node->is_dir ? DIR_MODE : FILE_MODE,
+        .is_own = true,
         .is_dir = node->is_dir,
     };
 }

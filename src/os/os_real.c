@@ -137,6 +137,7 @@ static struct os_stat stat_of(const struct stat *st)
         .mode = st->st_mode & 07777,
         .is_dir = S_ISDIR(st->st_mode),
     };
+        .is_own = st->st_uid == geteuid() || st->st_uid == 0,
 }
 
 static int real_file_stat(struct os_file *f, struct os_stat *out, struct error *err)

@@ -18,6 +18,9 @@
 #define IDENTITY_VERSION 1
 #define LEDGER_ID_LEN 16
 
+/* Bits of features_ignorable. */
+#define IDENTITY_HAS_HEADS 1ULL /* heads were signed: ledger/heads must be there */
+
 struct identity {
     uint8_t ledger_id[LEDGER_ID_LEN];
     uint64_t epoch;

@@ -69,6 +69,8 @@ static const struct stat_row stat_rows[] = {
     STAT(memtable_hits, FIELD_NUMBER),
     STAT(table_hits, FIELD_NUMBER),
     STAT(ledger_reads, FIELD_NUMBER),
+    STAT_GROUP(heads_signed, FIELD_NUMBER, "Since open: signed heads"),
+    STAT(head_failures, FIELD_NUMBER),
 };
 
 #define STAT_COUNT (sizeof(stat_rows) / sizeof(stat_rows[0]))

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The part of heads.h that makes signatures. */
+#include "base/lines.h"
+#include "base/mem.h"
+#include "engine/db.h"
+#include "engine/heads.h"
+#include "ledger/checkpoint.h"
+#include "os/os_process.h"
+#include "store/identity.h"
+
+#include <inttypes.h>
+
+#define COMMAND_OUTPUT_MAX 16384
+#define COMMAND_TIMEOUT_MS 10000
+
+struct slice heads_note(const struct heads *heads, uint64_t *out_size)
+{
+    const struct heads_state *state;
+    struct note note;
+    struct checkpoint checkpoint;
+
+    if (heads->file == NULL) {
+        return (struct slice){0};
+    }
+    state = heads_file_state(heads->file);
+    if (state->note.len == 0 ||
+        checkpoint_parse_note(buf_slice(&state->note), &note, &checkpoint, NULL) < 0 ||
+        !slice_equal(checkpoint.origin, slice_of_text(heads->origin))) {
+        return (struct slice){0};
+    }
+    *out_size = state->note_size;
+    return buf_slice(&state->note);
+}
+
+/* ---- Remembering --------------------------------------------------------------------------- */
+
+/* Says in IDENTITY that there are heads, so that a file that is missing is missed. */
+static int mark_identity(struct blockdb *db, struct error *err)
+{
+    struct identity identity;
+    int rc = identity_load(db->os, db->dir, &identity, err);
+
+    if (rc < 0 || (identity.features_ignorable & IDENTITY_HAS_HEADS) != 0) {
+        return rc;
+    }
+    identity.features_ignorable |= IDENTITY_HAS_HEADS;
+    return identity_replace(db->os, db->dir, &identity, err);
+}
+
+int heads_need_file(struct blockdb *db, struct error *err)
+{
+    struct heads_file_options options = {
+        .os = db->os, .dir = db->ledger_dir, .id = {.epoch = db->epoch_number}};
+    struct heads_file *file;
+    int rc;
+
+    if (db->heads->file != NULL) {
+        return BLOCKDB_OK;
+    }
+    memcpy(options.id.ledger_id, db->ledger_id, LEDGER_ID_LEN);
+    rc = heads_file_create(&options, &file, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = mark_identity(db, err);
+    if (rc < 0) {
+        heads_file_close(file);
+        return rc;
+    }
+    db->heads->file = file;
+    return BLOCKDB_OK;
+}
+
+/* ---- Signatures ---------------------------------------------------------------------------- */
+
+/* Appends the lines that a command printed, if all are signature lines. */
+static int append_lines(struct blockdb *db, struct slice printed, struct buf *out,
+                        struct error *err)
+{
+    struct lines lines = lines_of(printed);
+    struct slice line;
+
+    while (lines_next(&lines, &line)) {
+        struct note_signature signature;
+
+        if (note_signature_parse(line, &signature) < 0) {
+            break;
+        }
+    }
+    if (lines_left(&lines) || printed.len == 0) {
+        return error_set(err, BLOCKDB_EINVAL,
+                         "option signer_command: '%.200s' printed no signature line at line %zu",
+                         db->settings->signer_command, lines.number);
+    }
+    return buf_append_slice(out, printed) < 0 ? error_set_no_memory(err) : BLOCKDB_OK;
+}
+
+static int run_command(struct blockdb *db, struct slice text, struct buf *out, struct error *err)
+{
+    AUTO(buf_deinit) struct buf printed = {0};
+    struct process_options options = {
+        .command = db->settings->signer_command,
+        .input = text,
+        .output_max = COMMAND_OUTPUT_MAX,
+        .timeout_ms = COMMAND_TIMEOUT_MS,
+    };
+    int rc = process_run(&options, &printed, err);
+
+    if (rc < 0) {
+        return error_wrap(err, rc, "option signer_command");
+    }
+    return append_lines(db, buf_slice(&printed), out, err);
+}
+
+/* Appends the signatures of all signers over text. That of the command may be missing when there
+ * are others. */
+static int append_signatures(struct blockdb *db, struct slice text, struct buf *out,
+                             struct error *err)
+{
+    struct heads *h = db->heads;
+    struct error later;
+    size_t i;
+    int rc = heads_keys_load(&h->keys, err);
+
+    for (i = 0; rc == BLOCKDB_OK && i < h->keys.count; i++) {
+        rc = note_sign(out, &h->keys.keys[i], text, err);
+    }
+    if (rc < 0 || db->settings->signer_command[0] == '\0') {
+        return rc;
+    }
+    rc = run_command(db, text, out, &later);
+    if (rc == BLOCKDB_OK) {
+        return rc;
+    }
+    counter_add(&db->counters, COUNTER_HEAD_FAILURES, 1);
+    event_tell(db, BLOCKDB_EVENT_WARNING, "heads", "%s", later.message);
+    return h->keys.count > 0 ? BLOCKDB_OK : error_set(err, rc, "%s", later.message);
+}
+
+/* Builds the note of a head. */
+static int make_note(struct blockdb *db, uint64_t size, const struct hash *root, struct buf *out,
+                     struct error *err)
+{
+    struct checkpoint checkpoint = {
+        .origin = slice_of_text(db->heads->origin), .size = size, .root = *root};
+    AUTO(buf_deinit) struct buf lines = {0};
+    int rc = checkpoint_append(out, &checkpoint);
+
+    if (rc < 0) {
+        return error_set(err, rc, "cannot write the text of a head");
+    }
+    rc = append_signatures(db, buf_slice(out), &lines, err);
+    if (rc < 0) {
+        return rc;
+    }
+    if (buf_append_u8(out, '\n') < 0 || buf_append_slice(out, buf_slice(&lines)) < 0) {
+        return error_set_no_memory(err);
+    }
+    return BLOCKDB_OK;
+}
+
+/* ---- A head -------------------------------------------------------------------------------- */
+
+/* Whether note carries a signature of each of our keys. */
+static bool has_our_signatures(const struct heads *h, struct slice bytes)
+{
+    struct note note;
+    size_t i;
+    size_t k;
+
+    if (note_parse(bytes, &note, NULL) < 0) {
+        return false;
+    }
+    for (i = 0; i < h->keys.count; i++) {
+        for (k = 0; k < note.count; k++) {
+            if (note.list[k].key_id == h->keys.ids[i] &&
+                slice_equal(note.list[k].name, slice_of_text(h->origin))) {
+                break;
+            }
+        }
+        if (k == note.count) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int sign(struct blockdb *db, const struct tip *tip, struct error *err)
+{
+    AUTO(buf_deinit) struct buf note = {0};
+    struct hash root;
+    int rc = heads_need_file(db, err);
+
+    frontier_root(&tip->frontier, &root);
+    if (rc == BLOCKDB_OK) {
+        rc = heads_file_intend(db->heads->file, tip_seq(tip), &root, err);
+    }
+    if (rc == BLOCKDB_OK) {
+        rc = make_note(db, tip_seq(tip), &root, &note, err);
+    }
+    if (rc == BLOCKDB_OK) {
+        rc = heads_file_publish(db->heads->file, buf_slice(&note), err);
+    }
+    if (rc == BLOCKDB_OK) {
+        counter_add(&db->counters, COUNTER_HEADS_SIGNED, 1);
+    }
+    return rc;
+}
+
+int heads_sign_tip(struct blockdb *db, struct error *err)
+{
+    struct heads *h = db->heads;
+    struct slice note;
+    uint64_t size = 0;
+    struct tip tip;
+
+    if (h->refusal.code != 0) {
+        return error_set(err, h->refusal.code, "%s", h->refusal.message);
+    }
+    sealer_tip(db, &tip);
+    note = heads_note(h, &size);
+    if (note.len > 0 && size == tip_seq(&tip) && has_our_signatures(h, note)) {
+        return BLOCKDB_OK;
+    }
+    return sign(db, &tip, err);
+}
