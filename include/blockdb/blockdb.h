@@ -389,13 +389,13 @@ struct blockdb_stats {
     uint64_t block_cache_hits, block_cache_misses, index_cache_hits, index_cache_misses;
     uint64_t filter_checks, filter_negatives, filter_false_positives;
     uint64_t memtable_hits, table_hits, ledger_reads;
+    uint64_t heads_signed, head_failures; /* a head or its signer failed */
 };
 #define BLOCKDB_STATS_INIT                                                                         \
     {                                                                                              \
         .size = sizeof(struct blockdb_stats)                                                       \
     }
 int blockdb_stats_get(struct blockdb *db, struct blockdb_stats *out_stats,
-    uint64_t heads_signed, head_failures; /* a head or its signer failed */
                       struct blockdb_error *err);
 /* The value of one option in force in an open database; borrowed until close, NULL if unknown. */
 const char *blockdb_option_in_force(const struct blockdb *db, const char *name);

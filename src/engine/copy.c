@@ -271,11 +271,11 @@ static int write_identity(struct copy *c, struct error *err)
     if (rc < 0) {
         return rc;
     }
-    identity.epoch = c->options->epoch;
-    rc = identity_replace(c->db->os, c->options->dir, &identity, err);
     if (identity.epoch != c->options->epoch) { /* it begins a log with a name of its own */
         identity.features_ignorable &= ~IDENTITY_HAS_HEADS;
     }
+    identity.epoch = c->options->epoch;
+    rc = identity_replace(c->db->os, c->options->dir, &identity, err);
     return rc < 0 ? rc : os_sync_dir(c->db->os, c->options->dir, err);
 }
 
@@ -327,8 +327,6 @@ static int copy_steps(struct copy *c, struct error *err)
     if (rc < 0) {
         return rc;
     }
-    /* The sealed point first: files that are copied later hold at least as much. */
-    if (sealed_edit(c, &sealed, tip, &requests) < 0) {
     /* Heads first: what is signed is sealed, so the sealed point that is read later covers it. */
     if (c->options->epoch == c->db->epoch_number) {
         rc = heads_copy(c->db, c->ledger_dir, err);
@@ -336,6 +334,8 @@ static int copy_steps(struct copy *c, struct error *err)
     if (rc < 0) {
         return rc;
     }
+    /* The sealed point first: files that are copied later hold at least as much. */
+    if (sealed_edit(c, &sealed, tip, &requests) < 0) {
         return error_set_no_memory(err);
     }
     rc = copy_tables(c, err);

@@ -41,7 +41,6 @@ int db_publish_locked(struct blockdb *db, struct memtable *const *memtables, siz
     return BLOCKDB_OK;
 }
 
-void db_table_options(const struct blockdb *db, struct table_options *out)
 int db_refuse_read_only(const struct blockdb *db, struct error *err)
 {
     if (heads_forbid_writing(db, err)) {
@@ -50,6 +49,7 @@ int db_refuse_read_only(const struct blockdb *db, struct error *err)
     return error_set(err, BLOCKDB_EREADONLY, "'%s' was opened read-only", db->dir);
 }
 
+void db_table_options(const struct blockdb *db, struct table_options *out)
 {
     *out = (struct table_options){
         .os = db->os,

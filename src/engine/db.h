@@ -90,9 +90,8 @@ struct blockdb {
     struct sealer sealer;
     struct workers workers;
     struct ticker ticker;
-};
     struct heads *heads;
-    struct redactions redactions;
+};
 
 /* The current read state; inside the epoch. */
 static inline struct read_state *db_read_state(struct blockdb *db)
@@ -120,10 +119,10 @@ RESULT_MUST_BE_USED int db_publish_locked(struct blockdb *db, struct memtable *c
                                           size_t count, struct table_set *tables)
     REQUIRES(db->state_mu);
 
-/* Options of a table reader or builder of this database. */
 /* EREADONLY, for a database that is. */
 int db_refuse_read_only(const struct blockdb *db, struct error *err);
 
+/* Options of a table reader or builder of this database. */
 void db_table_options(const struct blockdb *db, struct table_options *out);
 
 /* The codec of pages by option. */

@@ -398,10 +398,10 @@ static int open_steps(struct blockdb *db, const char *dir, unsigned flags, struc
         rc = recover_run(db, state, err);
     }
     if (rc == BLOCKDB_OK) {
-        declared_epoch = state->epoch; /* the state is not to be read beside appends */
-    if (rc == BLOCKDB_OK) {
         rc = heads_open(db, err);
     }
+    if (rc == BLOCKDB_OK) {
+        declared_epoch = state->epoch; /* the state is not to be read beside appends */
         rc = start_threads(db, err);
     }
     if (rc == BLOCKDB_OK) {
@@ -415,9 +415,9 @@ static int open_steps(struct blockdb *db, const char *dir, unsigned flags, struc
 
 static void stop_threads(struct blockdb *db)
 {
+    heads_stop(db);
     ticker_stop(db);
     if (db->commit.requests != NULL) {
-    heads_stop(db);
         commit_stop(db);
     }
     if (db->has_seal_queue) {
@@ -442,9 +442,9 @@ static void db_free(struct blockdb *db)
         seal_queue_deinit(&db->seal_queue);
     }
     sealer_deinit(&db->sealer);
+    heads_close(db);
     tile_files_close(db->tiles);
     segments_close(db->segments);
-    heads_close(db);
     manifest_close(db->manifest);
     workers_deinit(&db->workers);
     commit_deinit(&db->commit);

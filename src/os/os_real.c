@@ -135,9 +135,9 @@ static struct os_stat stat_of(const struct stat *st)
         .device = st->st_dev,
         .inode = st->st_ino,
         .mode = st->st_mode & 07777,
+        .is_own = st->st_uid == geteuid() || st->st_uid == 0,
         .is_dir = S_ISDIR(st->st_mode),
     };
-        .is_own = st->st_uid == geteuid() || st->st_uid == 0,
 }
 
 static int real_file_stat(struct os_file *f, struct os_stat *out, struct error *err)
