@@ -81,7 +81,7 @@ struct wal_options {
                                WAL_SEGMENT_BYTES_MIN */
     uint64_t keep_bytes;    /* wal_keep_size: how much of *.wal.old is kept */
     uint64_t from_seq;      /* all entries below are durable elsewhere */
-    bool prewrite;          /* write zeros into new segments: for modes that sync each group */
+    bool prewrite;          /* write zeros into new segments while groups are being synced */
     bool helper_thread;     /* prepare segments in the background; else inside append and retire */
     bool read_only;         /* recover only: changes no file; appends fail with EREADONLY */
     struct wal_end_mark end_mark;

@@ -83,11 +83,13 @@ struct wal {
     struct wal_queue leftover;
     struct wal_segment *active; /* NULL until the first append */
     uint64_t next_number;
-    uint64_t erase_below; /* files with bytes of lives below are removed; see wal_rotate() */
-    bool worker_busy;     /* with a job; what it works on stands in no queue */
-    bool finishing;       /* somebody gives a file its number: prepared grows in order */
-    bool prepare_ahead;   /* the active segment fills up: make the next one */
-    bool hint_wanted;     /* write back what stands before hint_end in the active segment */
+    uint64_t erase_below;  /* files with bytes of lives below are removed; see wal_rotate() */
+    bool worker_busy;      /* with a job; what it works on stands in no queue */
+    bool finishing;        /* somebody gives a file its number: prepared grows in order */
+    bool prepare_ahead;    /* the active segment fills up: make the next one */
+    bool zeros_pay;        /* ... and fill it with zeros */
+    uint64_t syncs_before; /* the active segment began */
+    bool hint_wanted;      /* write back what stands before hint_end in the active segment */
     uint64_t hint_begin;
     uint64_t hint_end;
     bool work_wanted; /* the helper should look for work */

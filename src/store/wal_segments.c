@@ -42,6 +42,7 @@ struct job {
     const char *suffix;          /* of the file's present name */
     uint64_t hint_begin;
     uint64_t hint_end;
+    bool with_zeros; /* RECYCLE, CREATE: what the file lacks is written, not only reserved */
 };
 
 /* How one file is made. */
@@ -51,6 +52,7 @@ struct making {
     const char *temp_name;
     uint64_t bytes;
     bool may_cancel; /* give up when the wal is stopping */
+    bool with_zeros;
     bool recycled;
 };
 
@@ -137,6 +139,14 @@ static int reserve_blocks(struct os_file *file, uint64_t bytes, struct error *er
     return rc == BLOCKDB_EUNSUPPORTED ? BLOCKDB_OK : rc;
 }
 
+/* Where zeros are wanted but do not pay, the file gets at least its room and length. */
+static int reserve_length(struct os_file *file, uint64_t bytes, struct error *err)
+{
+    int rc = reserve_blocks(file, bytes, err);
+
+    return rc < 0 ? rc : file_truncate(file, bytes, err);
+}
+
 /* Makes the body: a file of the wanted length under the temporary name. */
 static int make_body(struct wal *wal, struct making *m, struct error *err)
 {
@@ -157,8 +167,10 @@ static int make_body(struct wal *wal, struct making *m, struct error *err)
     }
     if (stat.len_bytes > m->bytes) {
         rc = file_truncate(m->segment->file, m->bytes, err);
-    } else if (wal->prewrite) {
+    } else if (m->with_zeros) {
         rc = write_zeros(wal, m, stat.len_bytes, err);
+    } else if (wal->prewrite) {
+        rc = reserve_length(m->segment->file, m->bytes, err);
     } else {
         rc = reserve_blocks(m->segment->file, m->bytes, err);
     }
@@ -293,7 +305,8 @@ static int make(struct wal *wal, struct making *m, struct error *err)
  * so that the append waits little; each is twice as long as the one before. */
 static int make_inline(struct wal *wal, struct error *err)
 {
-    struct making m = {.temp_name = WAL_TEMP_INLINE, .bytes = wal->segment_bytes};
+    struct making m = {
+        .temp_name = WAL_TEMP_INLINE, .bytes = wal->segment_bytes, .with_zeros = wal->prewrite};
     int rc;
 
     mutex_lock(&wal->mu);
@@ -430,6 +443,7 @@ static struct job next_job(struct wal *wal) REQUIRES(wal->mu)
         wal->prepare_ahead = false;
         job.kind = JOB_CREATE;
     }
+    job.with_zeros = wal->zeros_pay;
     return job;
 }
 
@@ -439,7 +453,8 @@ static int do_job(struct wal *wal, const struct job *job, struct error *err)
                        .old_suffix = job->suffix,
                        .temp_name = WAL_TEMP_PREPARE,
                        .bytes = wal->segment_bytes,
-                       .may_cancel = true};
+                       .may_cancel = true,
+                       .with_zeros = job->with_zeros};
     struct wal_path path;
     int rc;
 

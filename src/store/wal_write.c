@@ -15,8 +15,10 @@
 #define STAGING_BYTES_MIN (64u * 1024)
 #define STAGING_BYTES_KEPT (4u * 1024 * 1024) /* a larger buffer is freed after its use */
 #define HINT_BYTES                                                                                 \
-    (4u * 1024 * 1024)          /* so much may stand unsynced before write-back is started         \
-                                 */
+    (4u * 1024 * 1024) /* so much may stand unsynced before write-back is started                  \
+                        */
+/* So many syncs of that quarter make it worth writing the next segment twice. */
+#define SYNCS_FOR_ZEROS 16
 #define PREPARE_AHEAD_DIVISOR 4 /* prepare the next segment when a quarter of this one is full */
 
 /* Room for one frame and a start frame before it. */
@@ -117,6 +119,7 @@ static void call_helper(struct wal *wal) REQUIRES(wal->mu)
         wal->offset >= active->file_bytes / PREPARE_AHEAD_DIVISOR) {
         wal->prepare_asked = true;
         wal->prepare_ahead = true;
+        wal->zeros_pay = wal->prewrite && wal->stats.syncs - wal->syncs_before >= SYNCS_FOR_ZEROS;
         wal->work_wanted = true;
     }
     if (wal->offset >= wal->hint_offset + HINT_BYTES) {
@@ -146,6 +149,7 @@ static void note_written(struct wal *wal, const struct pending *p, uint64_t writ
         wal->hint_offset = 0;
         wal->hint_wanted = false; /* it was for the segment before */
         wal->prepare_asked = false;
+        wal->syncs_before = wal->stats.syncs;
     }
     wal->offset = p->offset + written_bytes;
     if (p->frame != NULL) {
