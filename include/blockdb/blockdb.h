@@ -196,6 +196,9 @@ struct blockdb_version_info {
     uint64_t seq;
     uint64_t time_ms;
     enum blockdb_kind kind;
+    /* A put whose value was redacted (blockdb/evidence.h): the value shown is empty. Scans with
+     * keys_only do not tell. */
+    bool redacted;
 };
 
 struct blockdb_read_options {
@@ -219,12 +222,13 @@ void blockdb_value_deinit(struct blockdb_value *value);
 
 /* Reads the newest version of key (or as of options->at_seq) into value, reusing its memory.
  * ENOTFOUND when key has no live version there; value->version then tells the deletion, if any
- * (kind 0 when key never existed). options may be NULL. */
+ * (kind 0 when key never existed). EREDACTED when that version's value was redacted, also in a view
+ * from before; value is empty then, and value->version tells the version. options may be NULL. */
 int blockdb_get(struct blockdb *db, const void *key, size_t key_len,
                 const struct blockdb_read_options *options, struct blockdb_value *value,
                 struct blockdb_error *err);
 /* Reads entry seq whatever its key. key (may be NULL) and value are filled as by get; a deletion
- * has an empty value. ENOTFOUND beyond the newest entry. */
+ * has an empty value. ENOTFOUND beyond the newest entry. EREDACTED as get, with key filled. */
 int blockdb_get_entry(struct blockdb *db, uint64_t seq, struct blockdb_value *key,
                       struct blockdb_value *value, struct blockdb_error *err);
 /* The last seq whose time is not after time_ms; ENOTFOUND when the first entry is later. */
@@ -255,7 +259,8 @@ struct blockdb_scan_options {
         .size = sizeof(struct blockdb_scan_options), .at_seq = BLOCKDB_SEQ_NONE                    \
     }
 
-/* Walks the live keys of a range in order, each with its newest version as of the scan's start.
+/* Walks the live keys of a range in order, each with its newest version as of the scan's start. A
+ * key whose value was redacted is among them, with an empty value and version.redacted set.
  * Starts before the first: call next first. Keeps its view until freed. */
 int blockdb_iter_new(struct blockdb *db, const struct blockdb_scan_options *options,
                      struct blockdb_iter **out_iter, struct blockdb_error *err);
@@ -281,7 +286,8 @@ struct blockdb_history_options {
         .size = sizeof(struct blockdb_history_options), .before_seq = BLOCKDB_SEQ_NONE             \
     }
 
-/* Walks the versions of one key, newest first, deletions included. */
+/* Walks the versions of one key, newest first, deletions included, and redacted versions as in a
+ * scan. */
 int blockdb_history_new(struct blockdb *db, const void *key, size_t key_len,
                         const struct blockdb_history_options *options,
                         struct blockdb_history **out_history, struct blockdb_error *err);

@@ -24,6 +24,7 @@ struct group {
     size_t key_bytes;
     bool wants_sync;
     bool wants_freeze;
+    bool wants_rotate;
     bool has_requests; /* of clients that number them */
     bool end_block;    /* the open block ends behind all requests, if it has entries */
 
@@ -155,6 +156,7 @@ static void judge(struct group *g, struct commit_request *request)
     }
     request->accepted = true;
     g->wants_freeze = g->wants_freeze || request->freeze;
+    g->wants_rotate = g->wants_rotate || request->rotate;
     g->has_requests = g->has_requests || request->client_id != NULL;
     if (request->batch != NULL) {
         g->entry_count += request->batch->count;
@@ -461,6 +463,23 @@ static void freeze(struct group *g)
     }
 }
 
+/* As freeze(). */
+static void rotate(struct group *g)
+{
+    struct commit_request *r;
+    struct error err;
+    int rc = wal_rotate(g->db->wal, g->db->commit.next_seq, &err);
+
+    if (rc < 0 && rc != BLOCKDB_ENOSPC && rc != BLOCKDB_ENOMEM) {
+        failure_set(&g->db->failure, &err);
+    }
+    for (r = g->requests; rc < 0 && r != NULL; r = r->next) {
+        if (r->rotate) {
+            answer_error(r, rc, &err);
+        }
+    }
+}
+
 /* Everything for the accepted requests; on failure none of them happened. */
 static int commit_accepted(struct group *g, struct error *err)
 {
@@ -498,6 +517,9 @@ static int commit_accepted(struct group *g, struct error *err)
     publish(g);
     if (g->wants_freeze) {
         freeze(g);
+    }
+    if (g->wants_rotate) {
+        rotate(g);
     }
     return BLOCKDB_OK;
 }

@@ -146,10 +146,10 @@ static int copy_segments(struct copy *c, struct error *err)
     }
     for (i = 0; rc == BLOCKDB_OK && i < stats.segments && segments_info(c->db->segments, i, &info);
          i++) {
-        char name[32];
+        char name[SEGMENT_NAME_MAX];
 
         c->segments[c->segment_count++] = segment_to_manifest(&info);
-        (void)snprintf(name, sizeof(name), "%06" PRIu32 ".blk", info.number);
+        segment_name(info.number, info.revision, name);
         rc = copy_file(c, c->db->ledger_dir, c->ledger_dir, name, info.finished, err);
     }
     return rc;
@@ -260,6 +260,8 @@ static int write_manifest(struct copy *c, const struct manifest_edit *sealed, st
     /* What the ledger has declared; where IDENTITY is ahead, the first opening declares it. */
     edit.epoch = c->db->read_only ? manifest_state(c->db->manifest)->epoch : c->db->epoch_number;
     edit.set_epoch = edit.epoch > 0;
+    edit.redactions_from = redact_pending_from(c->db);
+    edit.set_redactions = edit.redactions_from != BLOCKDB_SEQ_NONE;
     return manifest_append(manifest, &edit, err);
 }
 

@@ -34,6 +34,7 @@ int db_publish_locked(struct blockdb *db, struct memtable *const *memtables, siz
         return BLOCKDB_ENOMEM;
     }
     old = atomic_load_explicit(&db->read_state, memory_order_relaxed);
+    fresh->serial = old != NULL ? old->serial + 1 : 0;
     atomic_store_explicit(&db->read_state, fresh, memory_order_release);
     if (old != NULL) {
         epoch_retire_later(db->epoch, &old->retired, old, read_state_unref_fn);

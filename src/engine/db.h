@@ -31,6 +31,7 @@
 #include "engine/heads.h"
 #include "engine/options.h"
 #include "engine/read_state.h"
+#include "engine/redact.h"
 #include "engine/seal_queue.h"
 #include "engine/sealer.h"
 #include "engine/ticker.h"
@@ -91,6 +92,7 @@ struct blockdb {
     struct workers workers;
     struct ticker ticker;
     struct heads *heads;
+    struct redactions redactions;
 };
 
 /* The current read state; inside the epoch. */

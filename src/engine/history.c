@@ -162,14 +162,38 @@ static int load(struct blockdb_history *h, uint64_t seq, struct error *err)
     }
     h->version = (struct blockdb_version_info){
         .seq = seq, .time_ms = record.time_ms, .kind = (enum blockdb_kind)record.kind};
-    if ((record.flags & RECORD_REDACTED) != 0) {
+    h->version.redacted = redact_hides(h->db, seq, &record);
+    if (h->version.redacted) {
         h->value.len = 0;
-        h->version.kind = BLOCKDB_KIND_REDACT;
     } else if (!h->versions_only) {
         rc = value_assign(&h->value, record.value, err);
     }
     segment_record_release(&held);
     return rc;
+}
+
+/* Takes over a version of a memtable. */
+static int take_version(struct blockdb_history *h, const struct memtable_version *version,
+                        struct error *err)
+{
+    bool redacted = false;
+    int rc = BLOCKDB_OK;
+
+    if (version->kind == BLOCKDB_KIND_PUT && redact_watches(&h->db->redactions, h->state)) {
+        rc = redact_judge(h->db, h->state, version->seq, &redacted, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    h->version = (struct blockdb_version_info){.seq = version->seq,
+                                               .time_ms = version->time_ms,
+                                               .kind = (enum blockdb_kind)version->kind,
+                                               .redacted = redacted};
+    if (redacted) {
+        h->value.len = 0;
+        return BLOCKDB_OK;
+    }
+    return h->versions_only ? BLOCKDB_OK : value_assign(&h->value, version->value, err);
 }
 
 int blockdb_history_next(struct blockdb_history *h, struct blockdb_error *err)
@@ -182,10 +206,7 @@ int blockdb_history_next(struct blockdb_history *h, struct blockdb_error *err)
         return BLOCKDB_ENOTFOUND;
     }
     if (next_in_memtables(h, &version)) {
-        h->version = (struct blockdb_version_info){.seq = version.seq,
-                                                   .time_ms = version.time_ms,
-                                                   .kind = (enum blockdb_kind)version.kind};
-        return h->versions_only ? BLOCKDB_OK : value_assign(&h->value, version.value, err);
+        return take_version(h, &version, err);
     }
     rc = next_in_tables(h, &seq, err);
     if (rc == BLOCKDB_OK) {

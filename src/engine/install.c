@@ -182,6 +182,7 @@ int install_run(struct blockdb *db, struct install *install, struct error *err)
 
 void workers_hold_files(struct blockdb *db)
 {
+    redact_hold_off(db); /* REDACT-2 */
     mutex_lock(&db->workers.mu);
     db->workers.files_held++;
     mutex_unlock(&db->workers.mu);
@@ -204,6 +205,12 @@ void workers_release_files(struct blockdb *db)
     for (i = 0; i + 8 <= obsolete.len; i += 8) {
         remove_file(db, get_le64(obsolete.data + i));
     }
+    redact_let_go(db);
+}
+
+static bool forget(void *db, uint64_t seq)
+{
+    return redact_is_pending(db, seq, NULL);
 }
 
 static uint64_t take_number(void *manifest)
@@ -230,6 +237,8 @@ void install_merge_options(struct blockdb *db, struct merge_options *out)
         .codec_level = (int)settings->compression_level,
         .write_buffer_bytes = settings->write_buffer_size,
         .direct_io = settings->enable_direct_io,
+        .forget = forget,
+        .forget_arg = db,
         .budget = db->io_budget,
         .cancelled = &db->workers.cancelled,
     };

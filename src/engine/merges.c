@@ -6,6 +6,8 @@
 #include "engine/db.h"
 #include "engine/install.h"
 
+#define RETRY_NS (100 * 1000000ULL)
+
 struct merge_policy workers_policy(const struct blockdb *db)
 {
     struct merge_policy policy = {.threshold = (uint32_t)db->settings->compaction_threshold};
@@ -191,4 +193,73 @@ int merges_run_one(struct blockdb *db, struct error *err)
     }
     read_state_unref(state);
     return rc;
+}
+
+static bool is_busy_locked(const struct workers *w, uint64_t number) REQUIRES(w->mu)
+{
+    size_t i;
+
+    for (i = 0; i < w->busy_count; i++) {
+        if (w->busy[i] == number) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Makes a job of one table that is in force and in no other job. ENOTFOUND: it is not in force. */
+static int take_table(struct blockdb *db, struct merge_job *job, struct read_state **out_state,
+                      struct error *err)
+{
+    struct workers *w = &db->workers;
+    uint64_t number = job->numbers[0];
+    const struct table *table;
+    bool is_waiting;
+
+    mutex_lock(&w->mu);
+    do {
+        read_state_unref(*out_state);
+        *out_state = db_read_state_ref(db);
+        table = table_set_find((*out_state)->tables, number, &job->target_level);
+        is_waiting = table != NULL && !w->stopped &&
+                     (is_busy_locked(w, number) || w->busy_count == WORKERS_BUSY_MAX);
+        if (is_waiting) {
+            (void)cond_wait_for(&w->done, &w->mu, RETRY_NS); /* looks again anyway */
+        }
+    } while (is_waiting);
+    if (table == NULL || w->stopped) {
+        mutex_unlock(&w->mu);
+        return table == NULL ? BLOCKDB_ENOTFOUND
+                             : error_set(err, BLOCKDB_ECLOSED, "the database is being closed");
+    }
+    w->busy[w->busy_count++] = number;
+    w->running_merges++;
+    mutex_unlock(&w->mu);
+    job->bytes = table_facts(table)->file_bytes;
+    return BLOCKDB_OK;
+}
+
+int merges_rewrite_table(struct blockdb *db, uint64_t number, struct error *err)
+{
+    struct merge_job_run run = {.count = 1};
+    struct merge_job job = {
+        .numbers = &number,
+        .number_count = 1,
+        .runs = &run,
+        .run_count = 1,
+    };
+    struct read_state *state = NULL;
+    int rc = take_table(db, &job, &state, err);
+
+    if (rc == BLOCKDB_OK) {
+        rc = run_job(db, state, &job, err);
+        give_back_job(db, &job);
+        if (rc == BLOCKDB_OK) {
+            workers_tables_changed(db);
+        } else if (rc == BLOCKDB_EIO || rc == BLOCKDB_EREADONLY) {
+            failure_set(&db->failure, err);
+        }
+    }
+    read_state_unref(state);
+    return rc == BLOCKDB_ENOTFOUND ? BLOCKDB_OK : rc;
 }

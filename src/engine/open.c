@@ -14,6 +14,7 @@
 #include "engine/declare.h"
 #include "engine/flush.h"
 #include "engine/recover.h"
+#include "engine/redact.h"
 #include "store/identity.h"
 
 #include <inttypes.h>
@@ -164,6 +165,7 @@ static int make_parts(struct blockdb *db, struct error *err)
     mutex_init(&db->state_mu, LOCK_RANK_ENGINE);
     failure_init(&db->failure);
     ticker_init(&db->ticker);
+    redactions_init(&db->redactions);
     db->epoch = epoch_new();
     if (db->epoch != NULL) {
         db->block_cache = new_cache(db, settings->block_cache_size, settings->sstable_block_size);
@@ -401,6 +403,9 @@ static int open_steps(struct blockdb *db, const char *dir, unsigned flags, struc
         rc = heads_open(db, err);
     }
     if (rc == BLOCKDB_OK) {
+        rc = redact_load(db, state->redactions_from, err);
+    }
+    if (rc == BLOCKDB_OK) {
         declared_epoch = state->epoch; /* the state is not to be read beside appends */
         rc = start_threads(db, err);
     }
@@ -409,6 +414,9 @@ static int open_steps(struct blockdb *db, const char *dir, unsigned flags, struc
     }
     if (rc == BLOCKDB_OK) {
         rc = heads_start(db, err);
+    }
+    if (rc == BLOCKDB_OK) {
+        redact_resume(db);
     }
     return rc;
 }
@@ -455,6 +463,7 @@ static void db_free(struct blockdb *db)
     arena_pool_free(db->arena_pool);
     table_counters_free(db->table_counters);
     if (db->dir != NULL && db->tile_dir != NULL && db->wal_dir != NULL) {
+        redactions_deinit(&db->redactions);
         ticker_deinit(&db->ticker);
         failure_deinit(&db->failure);
         mutex_deinit(&db->state_mu);

@@ -174,7 +174,8 @@ static int load_from_ledger(struct blockdb *db, struct found *found, struct bloc
     }
     found->version.kind = (enum blockdb_kind)record.kind;
     found->version.time_ms = record.time_ms;
-    if ((record.flags & RECORD_REDACTED) != 0) {
+    if (redact_hides(db, found->version.seq, &record)) {
+        found->version.redacted = true;
         rc = value != NULL ? read_redacted(found->version.seq, err) : BLOCKDB_OK;
     } else if (value != NULL) {
         rc = value_assign(value, record.value, err);
@@ -203,6 +204,25 @@ int read_newest_version(struct blockdb *db, struct slice key, struct blockdb_ver
     return rc;
 }
 
+/* Whether a value that a memtable or table has was redacted since. */
+static int judge_value(struct blockdb *db, const struct read_bound *bound, struct found *found,
+                       struct error *err)
+{
+    bool redacted = false;
+    int rc;
+
+    if (!found->has_value || found->version.kind != BLOCKDB_KIND_PUT ||
+        !redact_watches(&db->redactions, bound->state)) {
+        return BLOCKDB_OK;
+    }
+    rc = redact_judge(db, bound->state, found->version.seq, &redacted, err);
+    if (rc == BLOCKDB_OK && redacted) {
+        found->version.redacted = true;
+        rc = read_redacted(found->version.seq, err);
+    }
+    return rc;
+}
+
 /* Inside the epoch. */
 static int get(struct blockdb *db, const struct read_bound *bound, struct slice key,
                struct blockdb_value *value, struct error *err)
@@ -217,7 +237,10 @@ static int get(struct blockdb *db, const struct read_bound *bound, struct slice 
     if (rc < 0) {
         return rc;
     }
-    if (!found.has_value) {
+    rc = judge_value(db, bound, &found, err);
+    if (rc < 0) {
+        /* told below */
+    } else if (!found.has_value) {
         rc = load_from_ledger(db, &found, value, err);
     } else if (found.version.kind == BLOCKDB_KIND_PUT) {
         rc = value_assign(value, found.value, err);
@@ -226,6 +249,9 @@ static int get(struct blockdb *db, const struct read_bound *bound, struct slice 
         return rc;
     }
     value->version = found.version;
+    if (rc == BLOCKDB_EREDACTED) {
+        value->len = 0;
+    }
     if (found.version.kind == BLOCKDB_KIND_DELETE) {
         return read_not_found(err);
     }
@@ -266,11 +292,15 @@ int blockdb_get(struct blockdb *db, const void *key, size_t key_len,
 /* ---- Entries by seq ------------------------------------------------------------------------ */
 
 /* Fills key and value (each may be NULL) from a record. */
-static int fill_entry(uint64_t seq, const struct record *record, struct blockdb_value *key,
-                      struct blockdb_value *value, struct error *err)
+static int fill_entry(struct blockdb *db, uint64_t seq, const struct record *record,
+                      struct blockdb_value *key, struct blockdb_value *value, struct error *err)
 {
     struct blockdb_version_info version = {
-        .seq = seq, .time_ms = record->time_ms, .kind = (enum blockdb_kind)record->kind};
+        .seq = seq,
+        .time_ms = record->time_ms,
+        .kind = (enum blockdb_kind)record->kind,
+        .redacted = redact_hides(db, seq, record),
+    };
     int rc = BLOCKDB_OK;
 
     if (key != NULL) {
@@ -278,10 +308,10 @@ static int fill_entry(uint64_t seq, const struct record *record, struct blockdb_
         key->version = version;
     }
     if (rc == BLOCKDB_OK && value != NULL) {
-        rc = value_assign(value, record->value, err);
+        rc = value_assign(value, version.redacted ? (struct slice){0} : record->value, err);
         value->version = version;
     }
-    if (rc == BLOCKDB_OK && (record->flags & RECORD_REDACTED) != 0) {
+    if (rc == BLOCKDB_OK && version.redacted) {
         rc = read_redacted(seq, err);
     }
     return rc;
@@ -305,13 +335,13 @@ static int get_unsealed(struct blockdb *db, uint64_t seq, struct blockdb_value *
         /* A block marker: its header is not made yet, its time is known. */
         record = (struct record){.kind = BLOCKDB_KIND_BLOCK_HEADER,
                                  .time_ms = get_le64(bytes.data)};
-        return fill_entry(seq, &record, key, value, err);
+        return fill_entry(db, seq, &record, key, value, err);
     }
     rc = record_parse(buf_slice(&bytes), &record);
     if (rc < 0) {
         return error_set(err, rc, "entry %" PRIu64 " cannot be parsed in memory", seq);
     }
-    return fill_entry(seq, &record, key, value, err);
+    return fill_entry(db, seq, &record, key, value, err);
 }
 
 static int get_sealed(struct blockdb *db, uint64_t seq, struct blockdb_value *key,
@@ -322,7 +352,7 @@ static int get_sealed(struct blockdb *db, uint64_t seq, struct blockdb_value *ke
     int rc = read_ledger_record(db, seq, &held, &record, err);
 
     if (rc == BLOCKDB_OK) {
-        rc = fill_entry(seq, &record, key, value, err);
+        rc = fill_entry(db, seq, &record, key, value, err);
         segment_record_release(&held);
     }
     return rc;

@@ -27,6 +27,7 @@
 struct read_state {
     _Atomic uint64_t refs;
     struct epoch_link retired;
+    uint64_t serial; /* one more than that of the state published before */
     size_t memtable_count;
     struct memtable *memtables[READ_STATE_MEMTABLES_MAX];
     struct table_set *tables;

@@ -282,6 +282,15 @@ static int check_entry(struct recovery *r, const struct segment_scan_entry *entr
     return seal_again(r, entry, &header, err);
 }
 
+/* Tables have an entry before it is redacted. */
+static int unindexed_redaction(const struct segment_scan_entry *entry, struct error *err)
+{
+    return error_set(err, BLOCKDB_ECORRUPT,
+                     "ledger segment '%s', page at offset %" PRIu64 ": entry %" PRIu64
+                     " is redacted, but no table knows it; was an old manifest put back?",
+                     entry->path, entry->page_offset, entry->seq);
+}
+
 static int recover_entry(struct recovery *r, const struct segment_scan_entry *entry,
                          uint64_t flushed_seq, struct error *err)
 {
@@ -300,6 +309,9 @@ static int recover_entry(struct recovery *r, const struct segment_scan_entry *en
         rc = check_entry(r, entry, &record, err);
     }
     if (rc == BLOCKDB_OK && entry->seq >= flushed_seq && !kind_is_system(record.kind)) {
+        if ((record.flags & RECORD_REDACTED) != 0) {
+            return unindexed_redaction(entry, err);
+        }
         rc = restore_record(r, entry->seq, entry->record, err);
     }
     return rc;

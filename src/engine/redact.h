@@ -62,9 +62,10 @@ struct redactions {
     struct cond idle;
 
     /* Guarded by mu. */
-    bool busy;     /* somebody redacts; what follows is theirs */
-    bool erasing;  /* files are being replaced (REDACT-2) */
-    uint64_t from; /* as the manifest says; BLOCKDB_SEQ_NONE: nothing is pending */
+    bool busy;        /* somebody redacts; what follows is theirs */
+    bool erasing;     /* files are being replaced (REDACT-2), or are about to be */
+    unsigned holders; /* who must not see files replaced */
+    uint64_t from;    /* as the manifest says; BLOCKDB_SEQ_NONE: nothing is pending */
 
     /* Atomic, released by who is busy; read inside the epoch. NULL: nothing is pending. */
     _Atomic(struct redaction_list *) pending;
@@ -108,6 +109,10 @@ RESULT_MUST_BE_USED int redact_check_entry(struct blockdb *db, uint64_t seq,
  * whose threads run, finishes it. What cannot be finished now stays pending, with a warning. */
 RESULT_MUST_BE_USED int redact_load(struct blockdb *db, uint64_t from, struct error *err);
 void redact_resume(struct blockdb *db);
+
+/* For a time in which no erasing may run; from several threads at once. Waits for one that does. */
+void redact_hold_off(struct blockdb *db);
+void redact_let_go(struct blockdb *db);
 
 /* Pending targets at or above which the log must be read when a copy of it is opened, for its
  * manifest; BLOCKDB_SEQ_NONE: none. */

@@ -229,10 +229,8 @@ static int resolve(struct blockdb_iter *iter, const struct item *item, struct er
     segment_record_keep(&iter->held);
     iter->at.version.kind = (enum blockdb_kind)record.kind;
     iter->at.version.time_ms = record.time_ms;
-    if ((record.flags & RECORD_REDACTED) != 0 && !iter->keys_only) {
-        return read_redacted(item->seq, err);
-    }
-    iter->at.value = record.value;
+    iter->at.version.redacted = redact_hides(iter->db, item->seq, &record);
+    iter->at.value = iter->at.version.redacted ? (struct slice){0} : record.value;
     return BLOCKDB_OK;
 }
 
@@ -252,6 +250,9 @@ static int take_item(struct blockdb_iter *iter, struct error *err)
     if (is_in_ledger(iter, item)) {
         scan_ahead_widen(&iter->ahead);
         rc = resolve(iter, item, err);
+    } else if (item->value_inline && redact_watches(&iter->db->redactions, iter->state)) {
+        rc = redact_judge(iter->db, iter->state, item->seq, &iter->at.version.redacted, err);
+        iter->at.value = iter->at.version.redacted ? (struct slice){0} : iter->at.value;
     }
     if (rc == BLOCKDB_OK && iter->at.version.kind == BLOCKDB_KIND_DELETE) {
         return BLOCKDB_ENOTFOUND;
@@ -329,7 +330,7 @@ static int next_ahead(struct blockdb_iter *iter, struct error *err)
                 return rc < 0 ? rc : BLOCKDB_ENOTFOUND;
             }
         }
-        rc = scan_ahead_take(&iter->ahead, iter->db, &iter->at, err);
+        rc = scan_ahead_take(&iter->ahead, iter->db, iter->state, &iter->at, err);
     }
     iter->is_on_item = rc == BLOCKDB_OK;
     return rc;

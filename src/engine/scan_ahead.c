@@ -130,15 +130,13 @@ static int resolve(struct blockdb *db, struct scan_ahead_item *item, struct slic
     }
     item->version.kind = (enum blockdb_kind)record.kind;
     item->version.time_ms = record.time_ms;
-    if ((record.flags & RECORD_REDACTED) != 0) {
-        return read_redacted(item->version.seq, err);
-    }
-    *out_value = record.value;
+    item->version.redacted = redact_hides(db, item->version.seq, &record);
+    *out_value = item->version.redacted ? (struct slice){0} : record.value;
     return BLOCKDB_OK;
 }
 
-int scan_ahead_take(struct scan_ahead *ahead, struct blockdb *db, struct scan_position *out,
-                    struct error *err)
+int scan_ahead_take(struct scan_ahead *ahead, struct blockdb *db, const struct read_state *state,
+                    struct scan_position *out, struct error *err)
 {
     struct scan_ahead_item *item = &ahead->items[ahead->next];
     struct slice value = slice_of(ahead->bytes.data + item->value_offset, item->value_len);
@@ -148,6 +146,9 @@ int scan_ahead_take(struct scan_ahead *ahead, struct blockdb *db, struct scan_po
     ahead->next++;
     if (item->in_ledger) {
         rc = resolve(db, item, &value, err);
+    } else if (redact_watches(&db->redactions, state)) {
+        rc = redact_judge(db, state, item->version.seq, &item->version.redacted, err);
+        value = item->version.redacted ? (struct slice){0} : value;
     }
     if (rc == BLOCKDB_OK && item->version.kind == BLOCKDB_KIND_DELETE) {
         return BLOCKDB_ENOTFOUND;

@@ -15,6 +15,7 @@
 #pragma once
 
 #include "base/bytes.h"
+#include "engine/read_state.h"
 #include "store/item.h"
 #include "store/segment.h"
 
@@ -64,7 +65,8 @@ static inline bool scan_ahead_has_next(const struct scan_ahead *ahead)
 RESULT_MUST_BE_USED int scan_ahead_add(struct scan_ahead *ahead, const struct item *item);
 /* Reads the values of all items that are in the ledger, as far as that works at once. */
 void scan_ahead_read(struct scan_ahead *ahead, struct blockdb *db);
-/* Hands out the next item. ENOTFOUND (without message): it is a deletion, take another. EREDACTED,
- * ECORRUPT ...: its value cannot be had. */
+/* Hands out the next item, which came from state. ENOTFOUND (without message): it is a deletion,
+ * take another. ECORRUPT ...: its value cannot be had. */
 RESULT_MUST_BE_USED int scan_ahead_take(struct scan_ahead *ahead, struct blockdb *db,
-                                        struct scan_position *out, struct error *err);
+                                        const struct read_state *state, struct scan_position *out,
+                                        struct error *err);

@@ -170,6 +170,27 @@ static bool is_stopped(struct sealer *s)
     return stopped;
 }
 
+static void run_errand(struct blockdb *db)
+{
+    struct sealer *s = &db->sealer;
+    struct sealer_errand *errand;
+
+    mutex_lock(&s->mu);
+    errand = s->errand;
+    s->on_errand = errand != NULL;
+    mutex_unlock(&s->mu);
+    if (errand == NULL) {
+        return;
+    }
+    errand->status = errand->run(db, errand->arg, &errand->error);
+    mutex_lock(&s->mu);
+    errand->is_done = true;
+    s->errand = NULL;
+    s->on_errand = false;
+    cond_broadcast(&s->advanced);
+    mutex_unlock(&s->mu);
+}
+
 static void sealer_main(void *arg)
 {
     struct blockdb *db = arg;
@@ -191,6 +212,9 @@ static void sealer_main(void *arg)
         }
         if (rc == BLOCKDB_OK && (sync_is_due(db) || (stopped && s->unsynced_bytes > 0))) {
             rc = make_durable(db, &err);
+        }
+        if (rc == BLOCKDB_OK) {
+            run_errand(db);
         }
     } while (rc == BLOCKDB_OK && !(stopped && count == 0));
     if (rc < 0 && rc != BLOCKDB_ECANCELED) {
@@ -254,6 +278,49 @@ int sealer_wait(struct blockdb *db, uint64_t seq, struct error *err)
             cond_wait(&s->advanced, &s->mu);
         }
     }
+    mutex_unlock(&s->mu);
+    return rc;
+}
+
+/* Waits for the answer to an errand, or takes it back. */
+static int wait_errand_locked(struct blockdb *db, const struct sealer_errand *errand,
+                              struct error *err) REQUIRES(db->sealer.mu)
+{
+    struct sealer *s = &db->sealer;
+    int rc = BLOCKDB_OK;
+
+    while (!errand->is_done && rc == BLOCKDB_OK) {
+        if (!s->on_errand && failure_is_set(&db->failure)) {
+            rc = failure_check(&db->failure, err);
+        } else if (!s->on_errand && s->is_short) {
+            rc = refuse_short_locked(s, err);
+        } else if (!s->on_errand && s->stopped) {
+            rc = error_set(err, BLOCKDB_ECLOSED, "the database is being closed");
+        } else {
+            (void)cond_wait_for(&s->advanced, &s->mu, RETRY_NS); /* looks again anyway */
+        }
+    }
+    if (errand->is_done) {
+        return errand->status < 0 ? error_set(err, errand->status, "%s", errand->error.message)
+                                  : BLOCKDB_OK;
+    }
+    s->errand = NULL;
+    return rc;
+}
+
+int sealer_run(struct blockdb *db, sealer_errand_fn fn, void *arg, struct error *err)
+{
+    struct sealer *s = &db->sealer;
+    struct sealer_errand errand = {.run = fn, .arg = arg};
+    int rc;
+
+    mutex_lock(&s->mu);
+    ASSERT(s->errand == NULL);
+    s->errand = &errand;
+    mutex_unlock(&s->mu);
+    seal_queue_poke(&db->seal_queue);
+    mutex_lock(&s->mu);
+    rc = wait_errand_locked(db, &errand, err);
     mutex_unlock(&s->mu);
     return rc;
 }

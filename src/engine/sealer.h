@@ -31,6 +31,16 @@
 
 struct seal_job;
 
+/* Work for the sealer's thread; see sealer_run(). */
+typedef int (*sealer_errand_fn)(struct blockdb *db, void *arg, struct error *err);
+struct sealer_errand {
+    sealer_errand_fn run;
+    void *arg;
+    int status;
+    bool is_done;
+    struct error error;
+};
+
 struct sealer {
     struct mutex mu;
     struct cond advanced; /* the durable tip moved, or the sealer cannot go on */
@@ -41,6 +51,8 @@ struct sealer {
     bool is_short;       /* of disk or memory; stall says of which */
     bool stopped;
     struct error stall;
+    struct sealer_errand *errand; /* waits to be run */
+    bool on_errand;               /* it is being run */
 
     /* Atomic: the size of the durable tip, for those who need nothing else. */
     _Atomic uint64_t sealed_seq;
@@ -70,6 +82,10 @@ RESULT_MUST_BE_USED int sealer_wait(struct blockdb *db, uint64_t seq, struct err
 RESULT_MUST_BE_USED int sealer_seal_all(struct blockdb *db, struct error *err);
 /* Waits, for the leader of a commit, until the queue is not too long. Errors as sealer_wait(). */
 RESULT_MUST_BE_USED int sealer_make_room(struct blockdb *db, struct error *err);
+/* Runs fn on the sealer's thread, between two blocks, and waits: for work on the ledger that only
+ * who appends to it may do. One caller at a time. Its result; or why the sealer cannot. */
+RESULT_MUST_BE_USED int sealer_run(struct blockdb *db, sealer_errand_fn fn, void *arg,
+                                   struct error *err);
 /* Copies the durable tip. */
 void sealer_tip(struct blockdb *db, struct tip *out);
 

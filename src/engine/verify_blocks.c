@@ -36,6 +36,7 @@ struct block_check {
     struct hash hashes[GATHER_RECORDS];
 
     /* Leaves of the current block. */
+    uint64_t first_seq;
     struct hash *leaves;
     size_t leaf_count;
     size_t leaf_cap;
@@ -100,14 +101,45 @@ static int reserve_leaves(struct block_check *c, size_t more)
     return BLOCKDB_OK;
 }
 
-/* Hashes what was gathered into the leaves of the block. */
-static int hash_gathered(struct block_check *c, struct error *err)
+/* Each gathered record that is redacted was redacted by an entry that says so. */
+static int check_redactions(struct block_check *c, const struct segment_scan_entry *entry,
+                            struct error *err)
 {
+    size_t i;
+
+    for (i = 0; i < c->count; i++) {
+        const struct record *r = &c->records[i];
+        uint64_t seq = c->first_seq + c->leaf_count + i;
+        int rc;
+
+        if ((r->flags & RECORD_REDACTED) == 0) {
+            continue;
+        }
+        rc = redact_check_entry(c->v->db, seq, &c->leaves[c->leaf_count + i], r->redact_seq, err);
+        if (rc < 0) {
+            return error_wrap(err, rc, "ledger segment '%s', page at offset %" PRIu64, entry->path,
+                              entry->page_offset);
+        }
+        (void)atomic_fetch_add_explicit(&c->v->redactions, 1, memory_order_relaxed);
+    }
+    return BLOCKDB_OK;
+}
+
+/* Hashes what was gathered into the leaves of the block. */
+static int hash_gathered(struct block_check *c, const struct segment_scan_entry *entry,
+                         struct error *err)
+{
+    int rc;
+
     if (reserve_leaves(c, c->count) < 0) {
         return error_set_no_memory(err);
     }
     compute_commitments(c);
     leaf_hash_many(c->records, c->hashes, c->count, c->leaves + c->leaf_count);
+    rc = check_redactions(c, entry, err);
+    if (rc < 0) {
+        return rc;
+    }
     c->leaf_count += c->count;
     (void)atomic_fetch_add_explicit(&c->v->bytes_hashed, c->bytes, memory_order_relaxed);
     c->count = 0;
@@ -144,12 +176,10 @@ static int gather(struct block_check *c, const struct segment_scan_entry *entry,
     if (c->v->index.is_on) {
         index_check_record(&c->v->index, entry->seq, record, &c->sums);
     }
-    if ((record->flags & RECORD_REDACTED) != 0) {
-        (void)atomic_fetch_add_explicit(&c->v->redactions, 1, memory_order_relaxed);
-    }
     c->records[c->count++] = *record;
     c->bytes += entry->record.len;
-    return c->count == GATHER_RECORDS || entry->page_last ? hash_gathered(c, err) : BLOCKDB_OK;
+    return c->count == GATHER_RECORDS || entry->page_last ? hash_gathered(c, entry, err)
+                                                          : BLOCKDB_OK;
 }
 
 /* The leaves of the block, its header last, against the tiles. */
@@ -249,7 +279,7 @@ static int end_block(struct block_check *c, const struct segment_scan_entry *ent
     if (c->batch_next != 0) {
         return tampered(entry, err, "the block ends within a batch");
     }
-    rc = hash_gathered(c, err);
+    rc = hash_gathered(c, entry, err);
     if (rc == BLOCKDB_OK) {
         rc = check_roots(c, entry, &header, err);
     }
@@ -282,6 +312,7 @@ static int check_entry(struct block_check *c, const struct segment_scan_entry *e
     if (rc < 0) {
         return tampered(entry, err, "it is not a valid record");
     }
+    c->first_seq = entry->block->first_seq;
     if (record.kind == BLOCKDB_KIND_BLOCK_HEADER) {
         return end_block(c, entry, &record, err);
     }

@@ -86,7 +86,8 @@ RESULT_MUST_BE_USED int workers_make_room(struct blockdb *db, size_t bytes,
 RESULT_MUST_BE_USED int workers_freeze(struct blockdb *db, struct error *err);
 /* Waits until the entries below seq are in tables. */
 RESULT_MUST_BE_USED int workers_wait_flushed(struct blockdb *db, uint64_t seq, struct error *err);
-/* Keeps all table files in place until released, also those that merges have replaced. */
+/* Keeps all table files in place until released, also those that merges have replaced, and all
+ * values where they are: no redaction erases meanwhile. Waits for one that does. */
 void workers_hold_files(struct blockdb *db);
 void workers_release_files(struct blockdb *db);
 /* The policy of the options in force. */

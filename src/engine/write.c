@@ -34,6 +34,7 @@ static void request_init(struct commit_request *request, struct blockdb *db,
     request->request = options->request;
     request->seal = false;
     request->freeze = false;
+    request->rotate = false;
     request->cb = NULL;
     request->cb_arg = NULL;
     request->status = BLOCKDB_OK;

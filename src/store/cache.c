@@ -423,8 +423,15 @@ void cache_add(struct cache *cache, struct page *page)
     unref_victims(cache, victims, false);
 }
 
-/* Takes all pages of a file out of one queue. */
-static void erase_from(struct shard *shard, enum queue_name name, uint64_t file,
+/* Which files' pages to drop. */
+struct choice {
+    cache_match_fn match; /* NULL: file */
+    void *arg;
+    uint64_t file;
+};
+
+/* Takes all chosen pages out of one queue. */
+static void erase_from(struct shard *shard, enum queue_name name, const struct choice *choice,
                        struct page **victims)
 {
     struct page *page = shard->queues[name].head;
@@ -432,14 +439,15 @@ static void erase_from(struct shard *shard, enum queue_name name, uint64_t file,
     while (page != NULL) {
         struct page *next = page->queue_next;
 
-        if (page->file == file) {
+        if (choice->match != NULL ? choice->match(choice->arg, page->file)
+                                  : page->file == choice->file) {
             drop(shard, page, victims);
         }
         page = next;
     }
 }
 
-static void erase_file(struct cache *cache, uint64_t file, bool wipe)
+static void erase(struct cache *cache, const struct choice *choice, bool wipe)
 {
     unsigned i;
 
@@ -448,8 +456,8 @@ static void erase_file(struct cache *cache, uint64_t file, bool wipe)
         struct page *victims = NULL;
 
         mutex_lock(&shard->mu);
-        erase_from(shard, QUEUE_SMALL, file, &victims);
-        erase_from(shard, QUEUE_MAIN, file, &victims);
+        erase_from(shard, QUEUE_SMALL, choice, &victims);
+        erase_from(shard, QUEUE_MAIN, choice, &victims);
         mutex_unlock(&shard->mu);
         unref_victims(cache, victims, wipe);
     }
@@ -457,12 +465,17 @@ static void erase_file(struct cache *cache, uint64_t file, bool wipe)
 
 void cache_erase_file(struct cache *cache, uint64_t file)
 {
-    erase_file(cache, file, false);
+    erase(cache, &(struct choice){.file = file}, false);
 }
 
 void cache_wipe_file(struct cache *cache, uint64_t file)
 {
-    erase_file(cache, file, true);
+    erase(cache, &(struct choice){.file = file}, true);
+}
+
+void cache_wipe_matching(struct cache *cache, cache_match_fn match, void *arg)
+{
+    erase(cache, &(struct choice){.match = match, .arg = arg}, true);
 }
 
 /* ---- Watching ------------------------------------------------------------------------------- */

@@ -25,6 +25,7 @@
 #include "base/epoch.h"
 #include "store/page.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -68,6 +69,9 @@ void cache_add(struct cache *cache, struct page *page);
 void cache_erase_file(struct cache *cache, uint64_t file);
 /* The same, and their bytes are overwritten before the memory is given back. */
 void cache_wipe_file(struct cache *cache, uint64_t file);
+/* The same for all files that match; called with a shard locked. */
+typedef bool (*cache_match_fn)(void *arg, uint64_t file);
+void cache_wipe_matching(struct cache *cache, cache_match_fn match, void *arg);
 void cache_stats_get(struct cache *cache, struct cache_stats *out);
 
 /* Checks the structure of all shards; aborts when broken. For tests. */
