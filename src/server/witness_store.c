@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/lock.h"
 #include "base/mem.h"
+#include "ledger/merkle.h"
 #include "server/witness_head.h"
 
 #include <inttypes.h>
@@ -91,7 +92,7 @@ static int entry_ensure(struct witness_store *s, const struct hash *log, struct 
         return BLOCKDB_ENOMEM;
     }
     e->log = *log;
-    sha256_once(NULL, 0, &e->head.root); /* the root of no entries */
+    merkle_empty_root(&e->head.root);
     s->entries[s->count++] = e;
     *out = e;
     return BLOCKDB_OK;
@@ -244,7 +245,7 @@ static int get_locked(struct witness_store *s, const struct hash *log, struct wi
 
     if (e == NULL) {
         out->size = 0;
-        sha256_once(NULL, 0, &out->root);
+        merkle_empty_root(&out->root);
         return BLOCKDB_OK;
     }
     if (out_note != NULL && buf_append_slice(out_note, buf_slice(&e->note)) < 0) {
