@@ -99,7 +99,9 @@ static bool groups_parse(struct slice text, uint8_t *out)
         if (!group_parse(text.data + i, last ? pads : 0, out != NULL ? out : group)) {
             return false;
         }
-        out += out != NULL ? 3 : 0;
+        if (out != NULL) {
+            out += 3;
+        }
     }
     return true;
 }
