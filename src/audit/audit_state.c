@@ -149,13 +149,15 @@ int audit_state_encode(const struct audit_state *state, struct buf *out)
     size_t len = STATE_FIXED_LEN + frontier_len(&state->frontier) - 8 + state->head.note.len +
                  state->seen.note.len + STATE_CHECKSUM_LEN;
     uint8_t *start;
+    uint8_t *end;
     int rc = buf_reserve(out, len);
 
     if (rc < 0) {
         return rc;
     }
     start = out->data + out->len;
-    put_le64(encode_fields(state, len, start), checksum(start, len - STATE_CHECKSUM_LEN, 0));
+    end = encode_fields(state, len, start);
+    put_le64(end, checksum(start, len - STATE_CHECKSUM_LEN, 0));
     out->len += len;
     return BLOCKDB_OK;
 }

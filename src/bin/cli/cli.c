@@ -141,6 +141,14 @@ static int close_db(struct cli *cli, int status, struct error *err)
     return status;
 }
 
+static bool needs_database(const struct cli *cli)
+{
+    const struct command *command = cli->args.command;
+
+    return command->open != COMMAND_OPEN_NONE && cli->db == NULL &&
+           (command->instead == NULL || !args_has(&cli->args, command->instead));
+}
+
 /* Opens what the command needs, runs it and writes its output. */
 static int run_command(struct cli *cli, struct error *err)
 {
@@ -149,7 +157,7 @@ static int run_command(struct cli *cli, struct error *err)
     int finished;
     struct error out_err = {0};
 
-    if (rc == BLOCKDB_OK && command->open != COMMAND_OPEN_NONE && cli->db == NULL) {
+    if (rc == BLOCKDB_OK && needs_database(cli)) {
         rc = cli_open(cli, err);
     }
     if (rc == BLOCKDB_OK) {

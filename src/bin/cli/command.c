@@ -288,6 +288,39 @@ static const struct command block_command = {
     .run = cmd_block,
 };
 
+static const struct option_spec audit_options[] = {
+    {.name = "state", .value = "FILE", .help = "what was verified so far; made by the first audit"},
+    {.name = "log",
+     .value = "URL|DIR",
+     .help = "audit the log there, as export-log or a server shows it, instead of a database"},
+    {.name = "key", .value = "VKEY", .help = "the log's verifier key, as keygen prints it"},
+    {.name = "policy",
+     .value = "FILE",
+     .help = "logs and witnesses that must have signed (C2SP tlog-policy)"},
+    {.name = "full", .help = "read all entries again, not only the new ones"},
+    {.name = "threads", .value = "N", .help = "threads to use (one a processor)"},
+    {.name = "no-map", .help = "do not recompute the map of newest versions"},
+    {.name = "no-values", .help = "do not recompute values from --data-dir"},
+    {0},
+};
+
+static const struct command audit_command = {
+    .name = "audit",
+    .arguments = "",
+    .summary = "follow a log, and prove that it only grew",
+    .help =
+        "Checks the signature of the newest head, that it continues the head in FILE, and every "
+        "entry since: tiles, bundles, blocks, batches, the map of newest versions (170 bytes of "
+        "memory a key), and the values in --data-dir. Exit code 5 when something does not hold; "
+        "the message names the first wrong entry, block, file and offset. A log that "
+        "contradicts FILE leaves the evidence in FILE.fork-TIME.",
+    .options = audit_options,
+    .open = COMMAND_OPEN_READ,
+    .instead = "log",
+    .checks_damage = true,
+    .run = cmd_audit,
+};
+
 static const struct command backup_command = {
     .name = "backup",
     .arguments = "DIR",
@@ -366,13 +399,17 @@ static const struct command generate_command = {
 };
 
 const struct command *const command_table[] = {
-    &put_command,     &get_command,      &delete_command,
-    &history_command, &scan_command,     &batch_command,
-    &import_command,  &export_command,   &stats_command,
-    &compact_command, &flush_command,    &verify_command,
-    &blocks_command,  &block_command,    &backup_command,
-    &restore_command, &inspect_command,  &shell_command,
-    &help_command,    &generate_command, NULL,
+    &put_command,      &get_command,
+    &delete_command,   &history_command,
+    &scan_command,     &batch_command,
+    &import_command,   &export_command,
+    &stats_command,    &compact_command,
+    &flush_command,    &verify_command,
+    &blocks_command,   &block_command,
+    &audit_command,    &backup_command,
+    &restore_command,  &inspect_command,
+    &shell_command,    &help_command,
+    &generate_command, NULL,
 };
 
 /* Commands that scripts written for BlockDB may use and this build does not have. */

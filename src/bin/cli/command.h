@@ -40,8 +40,9 @@ struct command {
     unsigned arguments_min;
     unsigned arguments_max;
     enum command_open open;
-    bool prints_raw;    /* -o raw is the default */
-    bool checks_damage; /* damage found is a failed verification: exit code 5 */
+    const char *instead; /* option that names something else to read than a database, or NULL */
+    bool prints_raw;     /* -o raw is the default */
+    bool checks_damage;  /* damage found is a failed verification: exit code 5 */
     bool hidden;
     /* Returns 0 or a negative code with err set. */
     int (*run)(struct cli *cli, struct error *err);
@@ -74,6 +75,7 @@ int cmd_flush(struct cli *cli, struct error *err);
 int cmd_verify(struct cli *cli, struct error *err);
 int cmd_blocks(struct cli *cli, struct error *err);
 int cmd_block(struct cli *cli, struct error *err);
+int cmd_audit(struct cli *cli, struct error *err);
 int cmd_backup(struct cli *cli, struct error *err);
 int cmd_restore(struct cli *cli, struct error *err);
 int cmd_inspect(struct cli *cli, struct error *err);
