@@ -55,7 +55,8 @@ void map_node(unsigned bit, const struct hash *left, const struct hash *right, s
 /* The root of the map without leaves: SHA-256("bdb:map0"). */
 void map_empty_root(struct hash *out);
 
-/* Many at a time, each faster than alone. Outputs must not overlap inputs. */
+/* Many at a time, each faster than alone. Outputs must not overlap inputs, but the chain may take
+ * the place of the previous one. */
 struct map_place_job {
     uint32_t collection;
     struct slice key;
