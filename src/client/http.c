@@ -254,7 +254,7 @@ static int failure(const struct http *h, const struct transfer *t, CURLcode code
         return error_set(err, BLOCKDB_ELIMIT, "%s: the answer is longer than the %zu bytes allowed",
                          url, t->body_max);
     }
-    if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) {
+    if (code == CURLE_URL_MALFORMAT) {
         return error_set(err, BLOCKDB_EINVAL, "%s: not a URL that can be asked: %s", url, reason);
     }
     if (code == CURLE_OPERATION_TIMEDOUT) {

@@ -9,6 +9,7 @@
 #include "server/witness_store.h"
 #include "witness_log.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -19,7 +20,7 @@
 
 #define DIR "/var/witness"
 #define RACERS 4
-#define ROUNDS 40
+#define ROUNDS 20
 
 struct fixture {
     struct os_crash *disk;
@@ -173,6 +174,7 @@ static void race_run(void *arg)
 
     atomic_fetch_add(&r->ready, 1);
     while (atomic_load(&r->ready) < RACERS) {
+        (void)sched_yield();
     }
     rc = advance(r->f, r->from, r->from + 1, &size, &err);
     if (rc == BLOCKDB_OK) {
@@ -262,8 +264,8 @@ static void test_open_fails(void **state)
             assert_int_equal(rc, 0);
             break;
         }
-        /* That a folder is there already is found out in more than one way. */
-        assert_true(rc == BLOCKDB_EIO || rc == BLOCKDB_OK);
+        /* What is looked at only to make sure may fail unnoticed. */
+        assert_int_equal(rc == BLOCKDB_OK, f->store != NULL);
         assert_true(rc == BLOCKDB_OK || strstr(err.message, DIR) != NULL);
     }
     assert_int_equal(size_of(f), 5);
