@@ -41,8 +41,7 @@ static void history_open(struct blockdb_history *h, const struct blockdb_history
 {
     struct read_bound bound;
 
-    h->state = options->view != NULL ? read_state_ref(options->view->state)
-                                     : db_read_state_ref(h->db);
+    h->state = db_read_state_ref(h->db);
     epoch_enter(h->db->epoch);
     bound = read_bound_of(h->db, options->view, BLOCKDB_SEQ_NONE);
     epoch_leave(h->db->epoch);

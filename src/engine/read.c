@@ -70,7 +70,7 @@ struct read_bound read_bound_of(struct blockdb *db, const struct blockdb_view *v
     uint64_t count;
 
     /* The state first: what is acknowledged later than that load is newer than this read. */
-    bound.state = view != NULL ? view->state : db_read_state(db);
+    bound.state = db_read_state(db);
     count = view != NULL ? view->seq_count
                          : atomic_load_explicit(&db->acked_seq, memory_order_acquire);
     bound.is_empty = count == 0;

@@ -2,8 +2,8 @@
 /*
  * Read state: the memtables and tables that a read consults, newest first.
  *
- * Immutable once published. A reader inside the epoch uses the current one without a reference; a
- * view, an iterator or a job takes a reference and keeps its memtables and tables alive.
+ * Immutable once published. A reader inside the epoch uses the current one without a reference; an
+ * iterator or a job takes a reference and keeps its memtables and tables alive.
  *
  * RSTATE-1  memtables[0] is the active one, the others are frozen; every seq in one is above every
  *           seq of those after it and of all tables.

@@ -114,11 +114,7 @@ static int iter_open(struct blockdb_iter *iter, const struct blockdb_scan_option
 {
     struct read_bound bound;
 
-    if (options->view != NULL) {
-        iter->state = read_state_ref(options->view->state);
-    } else {
-        iter->state = db_read_state_ref(iter->db);
-    }
+    iter->state = db_read_state_ref(iter->db);
     epoch_enter(iter->db->epoch);
     bound = read_bound_of(iter->db, options->view, options->at_seq);
     epoch_leave(iter->db->epoch);

@@ -12,7 +12,6 @@ int blockdb_view_new(struct blockdb *db, struct blockdb_view **out_view, struct 
         return error_set_no_memory(err);
     }
     view->db = db;
-    view->state = db_read_state_ref(db);
     view->seq_count = atomic_load_explicit(&db->acked_seq, memory_order_acquire);
     *out_view = view;
     return BLOCKDB_OK;
@@ -20,10 +19,7 @@ int blockdb_view_new(struct blockdb *db, struct blockdb_view **out_view, struct 
 
 void blockdb_view_free(struct blockdb_view *view)
 {
-    if (view != NULL) {
-        read_state_unref(view->state);
-        mem_free(view);
-    }
+    mem_free(view);
 }
 
 uint64_t blockdb_view_seq_count(const struct blockdb_view *view)
