@@ -92,7 +92,7 @@ struct blockdb_note {
 };
 
 /* Verifies a note (C2SP signed-note) of any text: at least one of the keys has signed it, and every
- * signature of these keys is valid. Of keys of witnesses see struct blockdb_trust. */
+ * signature of these keys is valid. (Keys of witnesses sign heads only.) */
 int blockdb_verify_note(const void *note, size_t len, const char *const *keys, size_t key_count,
                         struct blockdb_note *out_note, struct blockdb_error *err);
 
@@ -195,7 +195,8 @@ struct blockdb_header {
 int blockdb_decode_header(const void *leaf, size_t len, struct blockdb_header *out_header,
                           struct blockdb_error *err);
 /* Whether next continues previous (NULL: next must be the first block): its height, its link, where
- * it starts, and that time, term and map do not go back. ETAMPERED says what is wrong. */
+ * it starts, and that time, term and map do not go back. Both come from blockdb_decode_header().
+ * ETAMPERED says what is wrong. */
 int blockdb_verify_header_link(const struct blockdb_header *previous,
                                const struct blockdb_header *next, struct blockdb_error *err);
 
@@ -358,6 +359,7 @@ struct blockdb_proof_report {
     enum blockdb_key_state key_state;
     uint32_t collection;
     struct blockdb_bytes key;
+    uint64_t as_of_ms;            /* time of the head's last block header */
     uint64_t version_count;       /* puts and deletions of the key as of the head */
     bool is_redacted;             /* the map says that the value was erased */
     bool is_history_complete;     /* all versions are shown: blockdb_proof_next_version() */

@@ -77,6 +77,9 @@ struct evidence_redaction {
     struct hash_list in_tree;
 };
 
+/* Whether these sections (bit t: section t) may stand in one file: EVI-3. */
+bool evidence_sections_fit(uint32_t present);
+
 /* ---- Writing ------------------------------------------------------------------------------- */
 
 /* Appends evidence to a buf. Sections come in the order of their tags, each at most once, in
