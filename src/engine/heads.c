@@ -378,6 +378,16 @@ void heads_close(struct blockdb *db)
     db->heads = NULL;
 }
 
+uint64_t heads_signed_size(struct blockdb *db)
+{
+    uint64_t size = 0;
+
+    turn_begin(db->heads);
+    (void)heads_note(db->heads, &size); /* 0 without one */
+    turn_end(db->heads);
+    return size;
+}
+
 int heads_copy(struct blockdb *db, const char *ledger_dir, struct error *err)
 {
     AUTO(mem_free_ptr) char *from = path_join(db->ledger_dir, HEADS_FILE_NAME);

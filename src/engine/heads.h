@@ -70,6 +70,8 @@ bool heads_forbid_writing(const struct blockdb *db, struct error *err);
  * is sealed, so the copy's sealed point must be taken later. */
 RESULT_MUST_BE_USED int heads_copy(struct blockdb *db, const char *ledger_dir, struct error *err);
 
+/* The size of the newest signed head under this origin; 0: there is none. */
+uint64_t heads_signed_size(struct blockdb *db);
 /* The root of the tree of the first size entries, out of its tiles. size is sealed. */
 RESULT_MUST_BE_USED int heads_root_at(struct blockdb *db, uint64_t size, struct hash *out,
                                       struct error *err);

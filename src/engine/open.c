@@ -590,14 +590,11 @@ static int close_writable(struct blockdb *db, struct error *err)
     return rc;
 }
 
-int blockdb_close(struct blockdb *db, struct blockdb_error *err)
+int db_close(struct blockdb *db, struct blockdb_head *out_head, struct error *err)
 {
     struct error ignored;
     int rc = BLOCKDB_OK;
 
-    if (db == NULL) {
-        return BLOCKDB_OK;
-    }
     if (!db->read_only) {
         rc = close_writable(db, err);
     } else {
@@ -605,6 +602,14 @@ int blockdb_close(struct blockdb *db, struct blockdb_error *err)
         IGNORE_RESULT(wal_close(db->wal, NULL, &ignored)); /* nothing was written to lose */
         db->wal = NULL;
     }
+    IGNORE_RESULT(blockdb_head_get(db, out_head, &ignored)); /* it reads memory */
     db_free(db);
     return rc;
+}
+
+int blockdb_close(struct blockdb *db, struct blockdb_error *err)
+{
+    struct blockdb_head head;
+
+    return db != NULL ? db_close(db, &head, err) : BLOCKDB_OK;
 }

@@ -12,3 +12,7 @@
 RESULT_MUST_BE_USED int db_open(struct os *os, const char *dir,
                                 const struct blockdb_options *options, unsigned flags,
                                 struct blockdb **out_db, struct error *err);
+
+/* blockdb_close(), which also tells the sealed head that it leaves on disk. */
+RESULT_MUST_BE_USED int db_close(struct blockdb *db, struct blockdb_head *out_head,
+                                 struct error *err);

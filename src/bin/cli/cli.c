@@ -132,8 +132,7 @@ static int close_db(struct cli *cli, int status, struct error *err)
     if (cli->db == NULL) {
         return status;
     }
-    rc = blockdb_close(cli->db, &close_err);
-    cli->db = NULL;
+    rc = cli_close(cli, &close_err);
     if (rc < 0 && status == BLOCKDB_OK) {
         *err = close_err;
         return rc;
@@ -174,7 +173,8 @@ static int run_command(struct cli *cli, struct error *err)
 /* A directory with its own lifetime per line would make a shell a way to open many. */
 static int check_shell_options(const struct args *args, struct error *err)
 {
-    static const char *const fixed[] = {"data-dir", "config", "set", "wait", "url"};
+    static const char *const fixed[] = {"data-dir", "config", "set",       "wait",
+                                        "url",      "no-pin", "forget-pin"};
     size_t i;
 
     for (i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
@@ -300,7 +300,7 @@ static bool wants_colour(const struct cli *cli, char *const *environment)
 
 int cli_main(int argc, char *const *argv, char *const *environment)
 {
-    struct cli cli = {.os = os_real()};
+    struct cli cli = {.os = os_real(), .environment = environment};
     struct error err = {0};
     bool checks_damage;
     int rc;

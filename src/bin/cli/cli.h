@@ -15,6 +15,7 @@
 #include "bin/cli/args.h"
 #include "bin/cli/message.h"
 #include "bin/cli/out.h"
+#include "bin/cli/pin.h"
 #include "bin/cli/print.h"
 #include "bin/cli/progress.h"
 
@@ -45,6 +46,8 @@ struct cli {
     enum output_format format;
     struct blockdb *db;    /* NULL: not open */
     const char *open_name; /* the directory, for the shell's prompt */
+    struct pin pin;        /* of the open database's log */
+    char *const *environment;
     bool in_shell;
     int shell_code; /* of the first command that failed in a shell without a person */
     bool stdout_terminal;

@@ -3,6 +3,7 @@
 #include "bin/cli/cli.h"
 #include "os/os.h"
 
+#include <blockdb/evidence.h>
 #include <string.h>
 
 /* Every counter of struct blockdb_stats: what it is called, and how it is shown to people. */
@@ -74,7 +75,7 @@ static const struct stat_row stat_rows[] = {
 };
 
 #define STAT_COUNT (sizeof(stat_rows) / sizeof(stat_rows[0]))
-#define IDENTITY_COUNT 4
+#define IDENTITY_COUNT 5
 
 _Static_assert(STAT_COUNT * sizeof(uint64_t) + offsetof(struct blockdb_stats, acked_seq) ==
                    sizeof(struct blockdb_stats),
@@ -96,6 +97,7 @@ int cmd_stats(struct cli *cli, struct error *err)
         {.name = "data_dir", .type = FIELD_TEXT, .text = cli->open_name},
         {.name = "ledger_id", .type = FIELD_TEXT, .text = blockdb_ledger_id(cli->db)},
         {.name = "epoch", .type = FIELD_NUMBER, .number = blockdb_epoch(cli->db)},
+        {.name = "origin", .type = FIELD_TEXT, .text = blockdb_origin(cli->db)},
     };
     size_t i;
     int rc = blockdb_stats_get(cli->db, &stats, err);

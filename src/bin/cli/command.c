@@ -20,6 +20,9 @@ const struct option_spec global_options[] = {
     {.name = "wait",
      .value = "DURATION",
      .help = "how long to wait for a database that another process has open (30s)"},
+    {.name = "forget-pin",
+     .help = "accept another history of the log than was seen before, and remember this one"},
+    {.name = "no-pin", .help = "neither compare with the head seen before nor remember this one"},
     {.name = "output",
      .letter = 'o',
      .value = "table|json|jsonl|raw",
@@ -321,6 +324,41 @@ static const struct command audit_command = {
     .run = cmd_audit,
 };
 
+static const struct option_spec keygen_options[] = {
+    {.name = "origin", .value = "NAME", .help = "name of the log, or of the witness"},
+    {.name = "out", .value = "FILE", .help = "where to write the key (signing.key)"},
+    {.name = "witness", .help = "make the key of a witness, which cosigns heads of others"},
+    {0},
+};
+
+static const struct command keygen_command = {
+    .name = "keygen",
+    .arguments = "",
+    .summary = "make a key that signs heads",
+    .help = "Writes a new file that only its owner may read, and prints the verifier key, which is "
+            "public. Name the file in the option signing_key_file of [ledger]. For a rotation "
+            "append the new key to the old file, and remove the old one later.",
+    .options = keygen_options,
+    .open = COMMAND_OPEN_NONE,
+    .run = cmd_keygen,
+};
+
+static const struct option_spec checkpoint_options[] = {
+    {.name = "no-sign", .help = "print the newest signed head and sign nothing"},
+    {0},
+};
+
+static const struct command checkpoint_command = {
+    .name = "checkpoint",
+    .arguments = "",
+    .summary = "sign what is new and print the signed head",
+    .help = "A note in the form of C2SP tlog-checkpoint. Needs the option signing_key_file or "
+            "signer_command of [ledger].",
+    .options = checkpoint_options,
+    .open = COMMAND_OPEN_WRITE,
+    .run = cmd_checkpoint,
+};
+
 static const struct command backup_command = {
     .name = "backup",
     .arguments = "DIR",
@@ -399,23 +437,18 @@ static const struct command generate_command = {
 };
 
 const struct command *const command_table[] = {
-    &put_command,      &get_command,
-    &delete_command,   &history_command,
-    &scan_command,     &batch_command,
-    &import_command,   &export_command,
-    &stats_command,    &compact_command,
-    &flush_command,    &verify_command,
-    &blocks_command,   &block_command,
-    &audit_command,    &backup_command,
-    &restore_command,  &inspect_command,
-    &shell_command,    &help_command,
-    &generate_command, NULL,
+    &put_command,        &get_command,     &delete_command,   &history_command,
+    &scan_command,       &batch_command,   &import_command,   &export_command,
+    &stats_command,      &compact_command, &flush_command,    &verify_command,
+    &blocks_command,     &block_command,   &audit_command,    &keygen_command,
+    &checkpoint_command, &backup_command,  &restore_command,  &inspect_command,
+    &shell_command,      &help_command,    &generate_command, NULL,
 };
 
 /* Commands that scripts written for BlockDB may use and this build does not have. */
 static const char *const server_commands[] = {
-    "checkpoint", "prove", "verify-proof", "keygen", "redact", "watch",  "txn",
-    "cluster",    "user",  "token",        "role",   "tune",   "doctor",
+    "prove", "verify-proof", "redact", "watch", "txn",    "cluster",
+    "user",  "token",        "role",   "tune",  "doctor",
 };
 
 const struct command *command_find(const char *name)

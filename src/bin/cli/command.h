@@ -76,6 +76,8 @@ int cmd_verify(struct cli *cli, struct error *err);
 int cmd_blocks(struct cli *cli, struct error *err);
 int cmd_block(struct cli *cli, struct error *err);
 int cmd_audit(struct cli *cli, struct error *err);
+int cmd_keygen(struct cli *cli, struct error *err);
+int cmd_checkpoint(struct cli *cli, struct error *err);
 int cmd_backup(struct cli *cli, struct error *err);
 int cmd_restore(struct cli *cli, struct error *err);
 int cmd_inspect(struct cli *cli, struct error *err);

@@ -6,6 +6,8 @@
 #include "bin/cli/cli.h"
 #include "bin/cli/signals.h"
 #include "config/config.h"
+#include "engine/heads.h"
+#include "engine/open.h"
 #include "os/os.h"
 
 #include <string.h>
@@ -79,8 +81,11 @@ static unsigned open_flags(const struct args *args)
                                                                          : BLOCKDB_OPEN_READ_ONLY;
     case COMMAND_OPEN_CREATE:
         return BLOCKDB_OPEN_CREATE;
-    case COMMAND_OPEN_NONE:
     case COMMAND_OPEN_WRITE:
+        return args->command->run == cmd_checkpoint && args_has(args, "no-sign")
+                   ? BLOCKDB_OPEN_READ_ONLY
+                   : 0;
+    case COMMAND_OPEN_NONE:
         break;
     }
     return 0;
@@ -149,6 +154,67 @@ static int open_and_wait(struct cli *cli, const char *dir, uint64_t limit_ns, st
     }
 }
 
+/* ---- Pins ---------------------------------------------------------------------------------- */
+
+static int root_at(void *context, uint64_t size, struct hash *out, struct error *err)
+{
+    return heads_root_at(context, size, out, err);
+}
+
+static bool wants_pin(const struct cli *cli)
+{
+    char *const *e;
+
+    for (e = cli->environment; *e != NULL; e++) {
+        if (strcmp(*e, "BLOCKDB_PIN=off") == 0) {
+            return false;
+        }
+    }
+    return !args_has(&cli->args, "no-pin");
+}
+
+static int check_pin(struct cli *cli, struct error *err)
+{
+    struct blockdb_head head;
+    struct pin_log log = {.name = cli->open_name, .root_at = root_at, .context = cli->db};
+    int rc;
+
+    if (!wants_pin(cli)) {
+        return BLOCKDB_OK;
+    }
+    rc = blockdb_head_get(cli->db, &head, err);
+    if (rc < 0) {
+        return rc;
+    }
+    log.head.size = head.size;
+    memcpy(log.head.root.bytes, head.root, BLOCKDB_HASH_LEN);
+    if (pin_init(&cli->pin, cli->os, &cli->messages, cli->environment, blockdb_origin(cli->db)) <
+        0) {
+        return error_set_no_memory(err);
+    }
+    return pin_check(&cli->pin, &log, args_has(&cli->args, "forget-pin"), err);
+}
+
+int cli_close(struct cli *cli, struct error *err)
+{
+    struct pinned_head pinned = {.size = 0};
+    struct blockdb_head head = {.size = 0};
+    uint64_t signed_size = heads_signed_size(cli->db);
+    int rc = db_close(cli->db, &head, err);
+
+    cli->db = NULL;
+    pinned.size = head.size;
+    memcpy(pinned.root.bytes, head.root, BLOCKDB_HASH_LEN);
+    pinned.is_signed = signed_size > 0 && signed_size == head.size;
+    if (rc == BLOCKDB_OK && head.size > 0) {
+        pin_keep(&cli->pin, &pinned);
+    }
+    pin_deinit(&cli->pin);
+    return rc;
+}
+
+/* ---- Opening ------------------------------------------------------------------------------- */
+
 int cli_open(struct cli *cli, struct error *err)
 {
     const struct command *command = cli->args.command;
@@ -176,6 +242,7 @@ int cli_open(struct cli *cli, struct error *err)
     if (rc == BLOCKDB_OK) {
         cli->open_name = dir;
         message_note(&cli->messages, LOGGER_INFO, "%s: opened '%s'", command->name, dir);
+        rc = check_pin(cli, to);
     }
     return rc;
 }
