@@ -2,6 +2,7 @@
 #include "ledger/commitment.h"
 
 #include "base/assert.h"
+#include "base/with_evidence.h"
 #include "crypto/hmac.h"
 #include "crypto/secret.h"
 #include "ledger/frontier.h"
@@ -122,6 +123,9 @@ static void compute_some(const struct commitment_job *jobs, size_t n)
     struct sha256_job whole[JOBS_AT_ONCE];
     size_t whole_count = 0;
 
+    if (!WITH_EVIDENCE) {
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         struct slice value = jobs[i].value;
 

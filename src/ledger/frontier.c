@@ -2,6 +2,7 @@
 #include "ledger/frontier.h"
 
 #include "base/assert.h"
+#include "base/with_evidence.h"
 #include "ledger/merkle.h"
 #include "ledger/tile.h"
 
@@ -84,6 +85,10 @@ void frontier_append_many(struct frontier *f, const struct hash *leaves, size_t 
                           struct tile_hash *out_tiles)
 {
     ASSERT(n <= UINT64_MAX - f->size);
+    if (!WITH_EVIDENCE) {
+        f->size += n;
+        return;
+    }
     while (n > 0) {
         size_t room = TILE_WIDTH - f->size % TILE_WIDTH;
         size_t count = n < room ? n : room;
