@@ -37,6 +37,11 @@ int os_rmdir(struct os *os, const char *path, struct error *err)
     return os->ops->rmdir(os, path, err);
 }
 
+int os_share(struct os *os, const char *path, struct error *err)
+{
+    return os->ops->share != NULL ? os->ops->share(os, path, err) : BLOCKDB_OK;
+}
+
 int os_list(struct os *os, const char *path, os_list_fn visit, void *context, struct error *err)
 {
     return os->ops->list(os, path, visit, context, err);

@@ -91,6 +91,7 @@ struct os_ops {
     int (*link)(struct os *os, const char *from, const char *to, struct error *err);
     int (*unlink)(struct os *os, const char *path, struct error *err);
     int (*rmdir)(struct os *os, const char *path, struct error *err);
+    int (*share)(struct os *os, const char *path, struct error *err); /* NULL: there are no modes */
     int (*list)(struct os *os, const char *path, os_list_fn visit, void *context,
                 struct error *err);
     int (*sync_dir)(struct os *os, const char *path, struct error *err);
@@ -126,6 +127,9 @@ RESULT_MUST_BE_USED int os_rename(struct os *os, const char *from, const char *t
 RESULT_MUST_BE_USED int os_link(struct os *os, const char *from, const char *to, struct error *err);
 RESULT_MUST_BE_USED int os_unlink(struct os *os, const char *path, struct error *err);
 RESULT_MUST_BE_USED int os_rmdir(struct os *os, const char *path, struct error *err);
+/* Lets everybody read a file (mode 0644), or list and enter a directory (0755): for what is made to
+ * be published. */
+RESULT_MUST_BE_USED int os_share(struct os *os, const char *path, struct error *err);
 /* Visits the names of a directory in bytewise order. */
 RESULT_MUST_BE_USED int os_list(struct os *os, const char *path, os_list_fn visit, void *context,
                                 struct error *err);

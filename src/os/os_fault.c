@@ -242,6 +242,14 @@ static int fault_rmdir(struct os *os, const char *path, struct error *err)
     return os_rmdir(fault_of(os)->inner, path, err);
 }
 
+static int fault_share(struct os *os, const char *path, struct error *err)
+{
+    if (strikes(os, OS_FAULT_DIR, path)) {
+        return injected(os, "share", path, err);
+    }
+    return os_share(fault_of(os)->inner, path, err);
+}
+
 static int fault_list(struct os *os, const char *path, os_list_fn visit, void *context,
                       struct error *err)
 {
@@ -319,6 +327,7 @@ static const struct os_ops fault_ops = {
     .link = fault_link,
     .unlink = fault_unlink,
     .rmdir = fault_rmdir,
+    .share = fault_share,
     .list = fault_list,
     .sync_dir = fault_sync_dir,
     .stat = fault_stat,

@@ -35,7 +35,7 @@ enum os_fault_class {
     OS_FAULT_RENAME = 1 << 5,
     OS_FAULT_LINK = 1 << 6,
     OS_FAULT_UNLINK = 1 << 7,
-    OS_FAULT_DIR = 1 << 8, /* mkdir, rmdir */
+    OS_FAULT_DIR = 1 << 8, /* mkdir, rmdir, share */
     OS_FAULT_LIST = 1 << 9,
     OS_FAULT_STAT = 1 << 10, /* of files and paths, and free_space */
     OS_FAULT_PREALLOCATE = 1 << 11,

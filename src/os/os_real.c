@@ -24,6 +24,8 @@
 
 #define FILE_MODE 0600
 #define DIR_MODE 0700
+#define SHARED_FILE_MODE 0644
+#define SHARED_DIR_MODE 0755
 #define NS_PER_S 1000000000ULL
 #define STAT_BLOCK_BYTES 512
 #define PID_TEXT_BYTES 24
@@ -253,6 +255,18 @@ static int real_mkdir(struct os *os, const char *path, struct error *err)
     return BLOCKDB_OK;
 }
 
+static int real_share(struct os *os, const char *path, struct error *err)
+{
+    struct stat st;
+
+    (void)os;
+    if (stat(path, &st) < 0 ||
+        chmod(path, S_ISDIR(st.st_mode) ? SHARED_DIR_MODE : SHARED_FILE_MODE) < 0) {
+        return error_set_errno(err, errno, "cannot let others read '%s'", path);
+    }
+    return BLOCKDB_OK;
+}
+
 static int real_rename(struct os *os, const char *from, const char *to, struct error *err)
 {
     (void)os;
@@ -425,6 +439,7 @@ static const struct os_ops real_ops = {
     .link = real_link,
     .unlink = real_unlink,
     .rmdir = real_rmdir,
+    .share = real_share,
     .list = os_dir_list,
     .sync_dir = real_sync_dir,
     .stat = real_stat,
