@@ -28,6 +28,8 @@ struct bench_setup {
     uint64_t num;
     const char *const *set; /* "name=value" options of BlockDB, set_count */
     unsigned set_count;
+    const char *signing_key_file; /* NULL: nothing is signed */
+    const char *signing_key_text; /* the public half */
 };
 
 struct bench_pair {
@@ -70,6 +72,15 @@ struct bench_engine {
                    struct error *err);
     int (*verify)(void *db, unsigned threads, uint64_t *out_entries, struct error *err);
     int (*stats)(void *db, struct blockdb_stats *out_stats, struct error *err);
+    /* Waits until all entries can be proven; how many those are. */
+    int (*sealed_count)(void *session, uint64_t *out_count, struct error *err);
+    /* Proves entry seq in the tree of size entries. is_checked: verifies the proof, too; ECORRUPT
+     * when it is wrong. */
+    int (*prove)(void *session, uint64_t seq, uint64_t size, bool is_checked, struct error *err);
+    /* A proof file of entry seq with its value, borrowed. Needs a signing key. */
+    int (*prove_file)(void *session, uint64_t seq, struct slice *out_file, struct error *err);
+    /* Verifies such a file, after the first one without signatures when they are the same. */
+    int (*verify_file)(void *session, struct slice file, struct error *err);
 };
 
 /* The engines that are built in, out_count of them, BlockDB first. Static. */

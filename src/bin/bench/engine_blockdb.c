@@ -4,13 +4,31 @@
  */
 #include "base/mem.h"
 #include "bin/bench/bench_engine.h"
+#include "bin/bench/bench_key.h"
+#include "ledger/proof.h"
+#include "os/os.h"
 
+#include <blockdb/evidence.h>
+#include <blockdb/verify.h>
+#include <inttypes.h>
 #include <stdio.h>
+
+#define SEAL_POLL_NS 10000000
+
+/* An open database. */
+struct opened {
+    struct blockdb *db;
+    char verifier[VERIFIER_KEY_TEXT_MAX + 1]; /* empty: nothing is signed */
+};
 
 struct session {
     struct blockdb *db;
+    const char *verifier;
     struct blockdb_batch *batch;
     struct blockdb_value value;
+    struct buf scratch;
+    struct blockdb_checkpoint head; /* verified; borrows head_file */
+    struct buf head_file;           /* empty: none was verified yet */
 };
 
 static void options_free_ptr(struct blockdb_options **options)
@@ -60,6 +78,12 @@ static int apply(struct blockdb_options *options, const struct bench_setup *setu
     if (rc == 0 && setup->bloom_bits > 0) {
         rc = set_size(options, "bloom_filter_bits_per_key", setup->bloom_bits, err);
     }
+    if (rc == 0 && setup->signing_key_file != NULL) {
+        rc = blockdb_options_set(options, "signing_key_file", setup->signing_key_file, err);
+    }
+    if (rc == 0 && setup->signing_key_file != NULL) {
+        rc = blockdb_options_set(options, "origin", BENCH_ORIGIN, err);
+    }
     for (i = 0; rc == 0 && i < setup->set_count; i++) {
         rc = set_pair(options, setup->set[i], err);
     }
@@ -69,36 +93,48 @@ static int apply(struct blockdb_options *options, const struct bench_setup *setu
 static int engine_open(const struct bench_setup *setup, void **out_db, struct error *err)
 {
     AUTO(options_free_ptr) struct blockdb_options *options = blockdb_options_new();
-    struct blockdb *db;
+    struct opened *opened = mem_calloc(1, sizeof(*opened));
     int rc;
 
-    if (options == NULL) {
+    if (options == NULL || opened == NULL) {
+        mem_free(opened);
         return error_set_no_memory(err);
     }
     rc = apply(options, setup, err);
     if (rc == 0) {
-        rc = blockdb_open(setup->dir, options, BLOCKDB_OPEN_CREATE, &db, err);
+        rc = blockdb_open(setup->dir, options, BLOCKDB_OPEN_CREATE, &opened->db, err);
     }
-    if (rc == 0) {
-        *out_db = db;
+    if (rc < 0) {
+        mem_free(opened);
+        return rc;
     }
-    return rc;
+    if (setup->signing_key_text != NULL) {
+        (void)snprintf(opened->verifier, sizeof(opened->verifier), "%s", setup->signing_key_text);
+    }
+    *out_db = opened;
+    return BLOCKDB_OK;
 }
 
 static int engine_close(void *db, struct error *err)
 {
-    return blockdb_close(db, err);
+    struct opened *opened = db;
+    int rc = blockdb_close(opened->db, err);
+
+    mem_free(opened);
+    return rc;
 }
 
 static int session_new(void *db, void **out_session, struct error *err)
 {
+    const struct opened *opened = db;
     struct session *s = mem_calloc(1, sizeof(*s));
 
     if (s == NULL) {
         return error_set_no_memory(err);
     }
-    s->db = db;
-    s->batch = blockdb_batch_new(db);
+    s->db = opened->db;
+    s->verifier = opened->verifier;
+    s->batch = blockdb_batch_new(s->db);
     if (s->batch == NULL) {
         mem_free(s);
         return error_set_no_memory(err);
@@ -113,6 +149,8 @@ static void session_free(void *session)
 
     blockdb_batch_free(s->batch);
     blockdb_value_deinit(&s->value);
+    buf_deinit(&s->scratch);
+    buf_deinit(&s->head_file);
     mem_free(s);
 }
 
@@ -241,10 +279,11 @@ static int verify(void *db, unsigned threads, uint64_t *out_entries, struct erro
 {
     struct blockdb_verify_options options = BLOCKDB_VERIFY_OPTIONS_INIT;
     struct blockdb_verify_report report;
+    const struct opened *opened = db;
     int rc;
 
     options.threads = threads;
-    rc = blockdb_verify(db, &options, &report, err);
+    rc = blockdb_verify(opened->db, &options, &report, err);
     if (rc == 0) {
         *out_entries = report.entries;
     }
@@ -253,8 +292,119 @@ static int verify(void *db, unsigned threads, uint64_t *out_entries, struct erro
 
 static int stats(void *db, struct blockdb_stats *out_stats, struct error *err)
 {
-    return blockdb_stats_get(db, out_stats, err);
+    const struct opened *opened = db;
+
+    return blockdb_stats_get(opened->db, out_stats, err);
 }
+
+/* ---- Proofs -------------------------------------------------------------------------------- */
+
+static int sealed_count(void *session, uint64_t *out_count, struct error *err)
+{
+    struct session *s = session;
+    struct blockdb_stats now = BLOCKDB_STATS_INIT;
+    int rc = blockdb_stats_get(s->db, &now, err);
+
+    /* The last block ends by time. */
+    while (rc == 0 && now.sealed_seq < now.acked_seq) {
+        os_sleep_ns(os_real(), SEAL_POLL_NS);
+        rc = blockdb_stats_get(s->db, &now, err);
+    }
+    if (rc == 0) {
+        *out_count = now.sealed_seq;
+    }
+    return rc;
+}
+
+/* Verifies a proof that leads to the tree of all sealed entries. */
+static int check_proof(struct session *s, uint64_t seq, const struct blockdb_proof *proof,
+                       struct error *err)
+{
+    uint8_t tile[BLOCKDB_TILE_LEN];
+    unsigned at = (unsigned)(seq % BLOCKDB_TILE_WIDTH);
+    struct blockdb_head head;
+    struct inclusion claim;
+    struct hash leaf;
+    struct hash root;
+    int rc = blockdb_tile_read(s->db, 0, seq / BLOCKDB_TILE_WIDTH, at + 1, tile, err);
+
+    if (rc == 0) {
+        rc = blockdb_head_get(s->db, &head, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    memcpy(leaf.bytes, tile + at * BLOCKDB_HASH_LEN, sizeof(leaf.bytes));
+    memcpy(root.bytes, head.root, sizeof(root.bytes));
+    claim = (struct inclusion){.index = seq, .size = head.size, .leaf = &leaf, .root = &root};
+    if (inclusion_verify(&claim, (const struct hash *)(const void *)proof->hashes, proof->count) <
+        0) {
+        return error_set(err, BLOCKDB_ECORRUPT, "the proof of entry %" PRIu64 " is wrong", seq);
+    }
+    return BLOCKDB_OK;
+}
+
+static int prove(void *session, uint64_t seq, uint64_t size, bool is_checked, struct error *err)
+{
+    struct session *s = session;
+    struct blockdb_proof proof;
+    int rc = blockdb_prove_inclusion(s->db, seq, size, &proof, err);
+
+    return rc == 0 && is_checked ? check_proof(s, seq, &proof, err) : rc;
+}
+
+static int prove_file(void *session, uint64_t seq, struct slice *out_file, struct error *err)
+{
+    struct session *s = session;
+    int rc = blockdb_prove_entry(s->db, seq, NULL, &s->value, err);
+
+    if (rc == 0) {
+        *out_file = slice_of(s->value.data, s->value.len);
+    }
+    return rc;
+}
+
+#ifdef BENCH_WITH_VERIFY
+static int verify_proof(struct session *s, struct slice file,
+                        const struct blockdb_checkpoint *known, struct blockdb_checkpoint *out_head,
+                        struct error *err)
+{
+    struct blockdb_trust trust = BLOCKDB_TRUST_INIT;
+    struct blockdb_expectations expect = BLOCKDB_EXPECTATIONS_INIT;
+    struct blockdb_proof_report report = BLOCKDB_PROOF_REPORT_INIT;
+    struct blockdb_proof_file proof = {.text = file.data, .len = file.len};
+    int rc;
+
+    buf_reset(&s->scratch);
+    if (buf_reserve(&s->scratch, BLOCKDB_PROOF_SCRATCH_LEN(file.len)) < 0) {
+        return error_set_no_memory(err);
+    }
+    proof.scratch = s->scratch.data;
+    proof.scratch_len = BLOCKDB_PROOF_SCRATCH_LEN(file.len);
+    trust.keys = &s->verifier;
+    trust.key_count = 1;
+    expect.known_head = known;
+    rc = blockdb_verify_proof_file(&proof, &trust, &expect, &report, err);
+    if (rc == 0) {
+        *out_head = report.head;
+    }
+    return rc;
+}
+
+static int verify_file(void *session, struct slice file, struct error *err)
+{
+    struct session *s = session;
+    struct blockdb_checkpoint head;
+
+    if (s->head_file.len > 0) {
+        return verify_proof(s, file, &s->head, &head, err);
+    }
+    if (buf_append_slice(&s->head_file, file) < 0) {
+        return error_set_no_memory(err);
+    }
+    return verify_proof(s, buf_slice(&s->head_file), NULL, &s->head, err);
+}
+#endif
 
 const struct bench_engine bench_engine_blockdb = {
     .name = "blockdb",
@@ -272,4 +422,10 @@ const struct bench_engine bench_engine_blockdb = {
     .history = history,
     .verify = verify,
     .stats = stats,
+    .sealed_count = sealed_count,
+    .prove = prove,
+    .prove_file = prove_file,
+#ifdef BENCH_WITH_VERIFY
+    .verify_file = verify_file,
+#endif
 };

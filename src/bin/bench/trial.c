@@ -2,6 +2,7 @@
 #include "bin/bench/trial.h"
 
 #include "base/mem.h"
+#include "bin/bench/bench_key.h"
 #include "bin/bench/crew.h"
 #include "bin/cli/signals.h"
 #include "os/os.h"
@@ -34,6 +35,8 @@ int trial_open(struct trial *trial, struct error *err)
         .num = plan->num,
         .set = plan->set,
         .set_count = plan->set_count,
+        .signing_key_file = trial->key != NULL ? trial->key->path : NULL,
+        .signing_key_text = trial->key != NULL ? trial->key->verifier : NULL,
     };
     int rc = trial->engine->open(&setup, &trial->db, err);
 
@@ -58,6 +61,7 @@ static int start_empty(struct trial *trial, struct error *err)
     int rc = trial_close(trial, err);
 
     trial->state = TRIAL_CLOSED;
+    bench_key_free(TAKE(trial->key)); /* its file goes with the rest */
     if (rc == 0) {
         rc = disk_remove(trial->os, trial->dir, err);
     }
@@ -86,6 +90,18 @@ static int read_seq_count(struct trial *trial, uint64_t *out, struct error *err)
     rc = trial->engine->session_new(trial->db, &session, err);
     if (rc == 0) {
         rc = trial->engine->seq_count(session, out, err);
+        trial->engine->session_free(session);
+    }
+    return rc;
+}
+
+static int read_sealed_count(struct trial *trial, uint64_t *out, struct error *err)
+{
+    void *session;
+    int rc = trial->engine->session_new(trial->db, &session, err);
+
+    if (rc == 0) {
+        rc = trial->engine->sealed_count(session, out, err);
         trial->engine->session_free(session);
     }
     return rc;
@@ -217,6 +233,23 @@ static int prepare(struct trial *trial, enum workload_need need, struct error *e
     return rc;
 }
 
+/* Opens the database again with a key, unless it has one. */
+static int prepare_key(struct trial *trial, struct error *err)
+{
+    int rc = BLOCKDB_OK;
+
+    if (trial->key == NULL) {
+        rc = trial_close(trial, err);
+        if (rc == 0) {
+            rc = bench_key_new(trial->os, trial->dir, &trial->key, err);
+        }
+        if (rc == 0) {
+            rc = trial_open(trial, err);
+        }
+    }
+    return rc;
+}
+
 /* ---- Measuring ----------------------------------------------------------------------------- */
 
 /* What counters of BlockDB grew by; amounts that are no counters stay as they are after. */
@@ -299,6 +332,10 @@ static int job_make(struct trial *trial, const struct plan_item *item, struct cr
         if (job->duration_ns == 0) {
             job->duration_ns = SYNCED_DURATION_NS;
         }
+    }
+    if (workload->proves) {
+        rc = read_sealed_count(trial, &seq_count, err);
+        job->pattern.seq_high = seq_count > 0 ? seq_count - 1 : 0;
     }
     if (workload->need == WORKLOAD_VERSIONS) {
         rc = read_seq_count(trial, &seq_count, err);
@@ -420,6 +457,9 @@ static int run_item(struct trial *trial, const struct plan_item *item, struct er
     }
     behind.part = "writer";
     rc = prepare(trial, item->workload->need, err);
+    if (rc == 0 && item->workload->signs) {
+        rc = prepare_key(trial, err);
+    }
     if (rc == 0) {
         rc = measure(trial, item, &result, &behind, err);
     }
@@ -445,6 +485,7 @@ static int end(struct trial *trial, int rc, struct error *err)
             rc = error_set(err, removed, "%s", later.message);
         }
     }
+    bench_key_free(TAKE(trial->key));
     mem_free(TAKE(trial->dir));
     return rc;
 }

@@ -11,6 +11,7 @@
 #include "bin/bench/plan.h"
 #include "bin/bench/result.h"
 
+struct bench_key;
 struct os;
 
 enum trial_state {
@@ -30,7 +31,8 @@ struct trial {
     unsigned round;
 
     char *dir;
-    void *db; /* NULL: closed */
+    void *db;              /* NULL: closed */
+    struct bench_key *key; /* the engine signs with it; NULL: it does not */
     enum trial_state state;
     unsigned generation; /* of the values that the last workload wrote */
     uint64_t seq_low;    /* engines with versions: all keys exist as of this entry */

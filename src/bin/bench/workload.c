@@ -9,6 +9,8 @@
 
 #define SCAN_ENTRIES 100
 #define NAME_MAX_LEN 32
+#define CHECK_EVERY 64 /* proofs that are made are verified now and then */
+#define PROOF_FILES 256
 
 int worker_init(struct worker *w, struct error *err)
 {
@@ -34,6 +36,8 @@ void worker_deinit(struct worker *w)
 {
     mem_free(w->buffer);
     mem_free(w->pairs);
+    buf_deinit(&w->files);
+    buf_deinit(&w->ends);
     w->buffer = NULL;
     w->pairs = NULL;
 }
@@ -228,6 +232,84 @@ static int step_history(struct worker *w, uint64_t n, struct error *err)
     return rc;
 }
 
+/* ---- Proofs -------------------------------------------------------------------------------- */
+
+static uint64_t pick_sealed(struct worker *w)
+{
+    return dataset_random(&w->random) % (w->seq_high + 1);
+}
+
+static int step_prove(struct worker *w, uint64_t n, struct error *err)
+{
+    int rc = w->engine->prove(w->session, pick_sealed(w), w->seq_high + 1, n % CHECK_EVERY == 0,
+                              err);
+
+    w->entries++;
+    return rc;
+}
+
+/* Makes one proof file; its bytes are what went out. */
+static int prove_file(struct worker *w, struct slice *out_file, struct error *err)
+{
+    int rc = w->engine->prove_file(w->session, pick_sealed(w), out_file, err);
+
+    if (rc == 0) {
+        w->entries++;
+        w->bytes += out_file->len;
+    }
+    return rc;
+}
+
+static int step_prove_file(struct worker *w, uint64_t n, struct error *err)
+{
+    struct slice file;
+    int rc = prove_file(w, &file, err);
+
+    return rc == 0 && n % CHECK_EVERY == 0 ? w->engine->verify_file(w->session, file, err) : rc;
+}
+
+/* Makes the files that a worker verifies in turn. */
+static int make_files(struct worker *w, struct error *err)
+{
+    unsigned i;
+
+    for (i = 0; i < PROOF_FILES; i++) {
+        struct slice file;
+        int rc = prove_file(w, &file, err);
+
+        if (rc < 0) {
+            return rc;
+        }
+        if (buf_append_slice(&w->files, file) < 0 ||
+            buf_append(&w->ends, &w->files.len, sizeof(w->files.len)) < 0) {
+            return error_set_no_memory(err);
+        }
+    }
+    w->entries = 0;
+    w->bytes = 0;
+    return BLOCKDB_OK;
+}
+
+static int step_verify_file(struct worker *w, uint64_t n, struct error *err)
+{
+    unsigned i = (unsigned)(n % PROOF_FILES);
+    size_t ends[2] = {0};
+    int rc = w->ends.len == 0 ? make_files(w, err) : BLOCKDB_OK;
+
+    if (rc < 0) {
+        return rc;
+    }
+    if (i > 0) {
+        memcpy(ends, w->ends.data + (i - 1) * sizeof(ends[0]), sizeof(ends));
+    } else {
+        memcpy(&ends[1], w->ends.data, sizeof(ends[1]));
+    }
+    w->entries++;
+    w->bytes += ends[1] - ends[0];
+    return w->engine->verify_file(w->session, slice_of(w->files.data + ends[0], ends[1] - ends[0]),
+                                  err);
+}
+
 /* ---- The table ----------------------------------------------------------------------------- */
 
 static const struct workload workloads[] = {
@@ -300,6 +382,24 @@ static const struct workload workloads[] = {
      .help = "verify everything; an operation is an entry; BlockDB only",
      .need = WORKLOAD_KEYS,
      .whole = whole_verify},
+    {.name = "prove",
+     .help = "prove random entries in the tree of all; BlockDB only",
+     .need = WORKLOAD_KEYS,
+     .proves = true,
+     .step = step_prove},
+    {.name = "provefile",
+     .help = "make proof files of random entries with their values; MB/s are those of the files; "
+             "BlockDB only",
+     .need = WORKLOAD_KEYS,
+     .proves = true,
+     .signs = true,
+     .step = step_prove_file},
+    {.name = "verifyfile",
+     .help = "verify proof files against a head whose signature is verified once; BlockDB only",
+     .need = WORKLOAD_KEYS,
+     .proves = true,
+     .signs = true,
+     .step = step_verify_file},
     {.name = "reopen",
      .help = "open a database of all keys that was closed",
      .need = WORKLOAD_KEYS,
@@ -340,6 +440,9 @@ int workload_find(const char *name, size_t name_len, const struct workload **out
 
 bool workload_fits(const struct workload *workload, const struct bench_engine *engine)
 {
+    if (workload->proves) {
+        return engine->prove != NULL && (!workload->signs || engine->verify_file != NULL);
+    }
     if (workload->step == step_history) {
         return engine->history != NULL;
     }

@@ -38,8 +38,8 @@ struct worker {
     unsigned batch;      /* entries of a batch, 1 unless the workload writes batches */
     unsigned generation; /* of the values it writes */
     uint64_t random;
-    uint64_t seq_low; /* as-of reads: every key exists at seq_low .. seq_high */
-    uint64_t seq_high;
+    uint64_t seq_low;  /* as-of reads: every key exists at seq_low .. seq_high */
+    uint64_t seq_high; /* proofs: the last sealed entry */
 
     /* Kept by the step. */
     uint64_t entries;
@@ -50,6 +50,8 @@ struct worker {
     struct bench_pair *pairs;
     uint8_t scanned_key[DATASET_KEY_LEN_MAX];
     uint64_t expected; /* scans: the next key's number; history: the key's */
+    struct buf files;  /* proof files, back to back */
+    struct buf ends;   /* where each ends: size_t */
 };
 
 typedef int (*workload_step_fn)(struct worker *w, uint64_t n, struct error *err);
@@ -62,6 +64,8 @@ struct workload {
     bool synced;             /* acknowledged durably unless --durability asks for more */
     bool batched;            /* a step writes one batch */
     bool scans;              /* a step reads many entries: a tenth of the reads */
+    bool proves;             /* of sealed entries */
+    bool signs;              /* needs a signed head */
     workload_step_fn step;   /* NULL: whole */
     workload_step_fn behind; /* what one more thread does as long as the others go on */
     int (*whole)(struct trial *trial, struct result *result, struct error *err);
