@@ -389,25 +389,24 @@ static int merge_some(struct map_tree *t, size_t n, uint64_t durable_size, struc
     return rc;
 }
 
-int map_tree_apply(struct map_tree *t, const struct map_update *updates, size_t n, uint64_t size,
-                   uint64_t durable_size, struct error *err)
+int map_tree_apply(struct map_tree *t, const struct map_tree_batch *batch, struct error *err)
 {
     struct hash root;
     int rc = BLOCKDB_OK;
 
-    ASSERT(size >= t->size);
+    ASSERT(batch->size >= t->size);
     map_tree_root(t, &root);
-    if (n > 0) {
+    if (batch->count > 0) {
         if (t->keep_states && map_undo_begin(&t->undo, &root) < 0) {
             return error_set_no_memory(err);
         }
-        rc = update_tree(t, updates, n, err);
+        rc = update_tree(t, batch->updates, batch->count, err);
         if (rc < 0) {
             return rc;
         }
         map_undo_end(&t->undo);
         rc = map_tree_grow(t, err);
     }
-    t->size = size;
-    return rc < 0 ? rc : merge_some(t, n, durable_size, err);
+    t->size = batch->size;
+    return rc < 0 ? rc : merge_some(t, batch->count, batch->durable_size, err);
 }

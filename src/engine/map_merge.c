@@ -121,11 +121,25 @@ int map_merge_step(struct map_tree *t, uint64_t leaves, struct error *err)
         rc = write_bucket(t, &n, err);
         written += n + 1;
     }
-    if (rc == BLOCKDB_OK && m->next_bucket == count) {
-        rc = map_file_writer_finish(m->writer, m->size, m->root.bytes, err);
-        m->finished = rc == BLOCKDB_OK;
-    }
+    m->finished = rc == BLOCKDB_OK && m->next_bucket == count;
     return rc;
+}
+
+/* The end of the file, which says what history it is of. */
+static int finish_file(struct map_tree *t, struct error *err)
+{
+    struct map_merge *m = &t->merge;
+    struct map_file_info info = {.map_size = m->size};
+    struct hash anchor;
+    int rc = t->anchor(t->anchor_context, m->size, &anchor, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    memcpy(info.root, m->root.bytes, SHA256_LEN);
+    memcpy(info.anchor, anchor.bytes, SHA256_LEN);
+    rc = map_file_writer_finish(m->writer, &info, err);
+    return rc < 0 ? rc : map_file_writer_publish(m->writer, err);
 }
 
 int map_merge_end(struct map_tree *t, uint64_t durable_size, struct error *err)
@@ -135,10 +149,10 @@ int map_merge_end(struct map_tree *t, uint64_t durable_size, struct error *err)
     int rc;
 
     ASSERT(t->merge.finished);
-    if (t->merge.size > durable_size) {
+    if (t->merge.size >= durable_size) {
         return BLOCKDB_OK;
     }
-    rc = map_file_writer_publish(t->merge.writer, err);
+    rc = finish_file(t, err);
     if (rc == BLOCKDB_OK) {
         rc = map_file_open(t->os, t->dir, t->ledger_id, &file, &roots, err);
     }
@@ -153,12 +167,13 @@ int map_merge_end(struct map_tree *t, uint64_t durable_size, struct error *err)
 }
 
 /* Finishes the merge that is going on, if any. */
-static int finish_merge(struct map_tree *t, uint64_t durable_size, const volatile bool *stop,
+static int finish_merge(struct map_tree *t, uint64_t durable_size, const atomic_bool *stop,
                         struct error *err)
 {
     int rc = BLOCKDB_OK;
 
-    while (rc == BLOCKDB_OK && t->merge.writer != NULL && !t->merge.finished && !*stop) {
+    while (rc == BLOCKDB_OK && t->merge.writer != NULL && !t->merge.finished &&
+           !atomic_load_explicit(stop, memory_order_relaxed)) {
         rc = map_merge_step(t, SAVE_STEP_LEAVES, err);
     }
     if (rc == BLOCKDB_OK && t->merge.writer != NULL && t->merge.finished) {
@@ -167,18 +182,18 @@ static int finish_merge(struct map_tree *t, uint64_t durable_size, const volatil
     return rc;
 }
 
-int map_tree_save(struct map_tree *t, uint64_t durable_size, bool force, const volatile bool *stop,
-                  struct error *err)
+int map_tree_save(struct map_tree *t, uint64_t durable_size, enum map_save how,
+                  const atomic_bool *stop, struct error *err)
 {
     uint64_t changed = map_tree_delta_count(t);
     int rc;
 
-    if (changed == 0 ||
-        (!force && t->leaf_count > SAVE_LEAVES && changed < t->leaf_count / SAVE_SHARE)) {
+    if (changed == 0 || (how == MAP_SAVE_CHEAP && t->leaf_count > SAVE_LEAVES &&
+                         changed < t->leaf_count / SAVE_SHARE)) {
         return BLOCKDB_OK;
     }
     rc = finish_merge(t, durable_size, stop, err);
-    if (rc < 0 || t->merge.writer != NULL || t->young.count == 0 || t->size > durable_size) {
+    if (rc < 0 || t->merge.writer != NULL || t->young.count == 0 || t->size >= durable_size) {
         return rc;
     }
     rc = map_merge_begin(t, err);

@@ -114,6 +114,8 @@ int map_tree_open(const struct map_tree_options *options, struct map_tree **out,
     }
     t->os = options->os;
     t->dir = mem_strdup(options->dir);
+    t->anchor = options->anchor;
+    t->anchor_context = options->anchor_context;
     t->delta_max = options->delta_max > 0 ? options->delta_max : MAP_TREE_DELTA_MAX;
     memcpy(t->ledger_id, options->ledger_id, sizeof(t->ledger_id));
     if (t->dir == NULL) {
@@ -140,6 +142,14 @@ void map_tree_root(const struct map_tree *t, struct hash *out)
         map_empty_root(out);
     } else {
         *out = t->nodes[1];
+    }
+}
+
+void map_tree_anchor(const struct map_tree *t, struct hash *out)
+{
+    *out = (struct hash){0};
+    if (t->file != NULL) {
+        memcpy(out->bytes, map_file_info(t->file)->anchor, SHA256_LEN);
     }
 }
 

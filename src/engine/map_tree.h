@@ -17,7 +17,8 @@
  * TREE-2  The array has at most 2^(MAP_TREE_BITS_MAX + 1) hashes; with more leaves buckets grow.
  * TREE-3  After a failed call the tree is good for nothing but map_tree_free(); files are as they
  *         were.
- * TREE-4  A file is published only when everything in it is durable elsewhere: the caller says so.
+ * TREE-4  A file is published only when everything in it is durable elsewhere, with the anchor: the
+ *         caller says so.
  *
  * Threads:   caller locks: one thread at a time.
  * Ownership: owns its memory and its files; borrows os, directory name and ledger id.
@@ -29,6 +30,7 @@
 #include "ledger/map_proof.h"
 #include "os/os.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -60,6 +62,18 @@ struct map_tree_options {
     const char *dir; /* of the map file; must exist */
     const uint8_t *ledger_id;
     uint32_t delta_max; /* 0: MAP_TREE_DELTA_MAX; tests merge earlier */
+    /* What goes into a file of that size to tell its history from others: the hash of entry `size`,
+     * which is durable then. */
+    int (*anchor)(void *context, uint64_t size, struct hash *out, struct error *err);
+    void *anchor_context;
+};
+
+/* One update. */
+struct map_tree_batch {
+    const struct map_update *updates; /* in the order of the log */
+    size_t count;
+    uint64_t size;         /* entries that the tree reflects afterwards */
+    uint64_t durable_size; /* entries below are durable (TREE-4) */
 };
 
 /* Opens the tree of the map file; without a file, the empty tree. ECORRUPT, EVERSION, EFOREIGN: the
@@ -69,9 +83,10 @@ RESULT_MUST_BE_USED int map_tree_open(const struct map_tree_options *options, st
 /* NULL does nothing. */
 void map_tree_free(struct map_tree *t);
 
-/* How many entries the tree reflects, and its root. */
+/* How many entries the tree reflects, its root, and the anchor of its file; zeros without one. */
 uint64_t map_tree_size(const struct map_tree *t);
 void map_tree_root(const struct map_tree *t, struct hash *out);
+void map_tree_anchor(const struct map_tree *t, struct hash *out);
 uint64_t map_tree_leaf_count(const struct map_tree *t);
 size_t map_tree_bytes(const struct map_tree *t);
 uint64_t map_tree_file_bytes(const struct map_tree *t);
@@ -80,16 +95,18 @@ uint32_t map_tree_delta_count(const struct map_tree *t);
 
 /* Whether states before an update are kept for proofs. False at first. */
 void map_tree_keep_states(struct map_tree *t, bool keep);
-/* Applies n updates, in the order of the log; afterwards the tree reflects `size` entries. Also
- * merges a little. durable_size: entries below are durable (TREE-4). ENOSPC, EIO, ENOMEM, ECORRUPT:
- * TREE-3. */
-RESULT_MUST_BE_USED int map_tree_apply(struct map_tree *t, const struct map_update *updates,
-                                       size_t n, uint64_t size, uint64_t durable_size,
+/* Applies a batch; also merges a little. ENOSPC, EIO, ENOMEM, ECORRUPT: TREE-3. */
+RESULT_MUST_BE_USED int map_tree_apply(struct map_tree *t, const struct map_tree_batch *batch,
                                        struct error *err);
-/* Merges what the deltas hold into the file, if the file is not much longer than they are, or
- * `force`; as far as durable_size allows. *stop, when it becomes true, cuts it short. */
-RESULT_MUST_BE_USED int map_tree_save(struct map_tree *t, uint64_t durable_size, bool force,
-                                      const volatile bool *stop, struct error *err);
+
+enum map_save {
+    MAP_SAVE_CHEAP, /* only where the file is not much longer than what changed */
+    MAP_SAVE_ALL,
+};
+/* Merges what changed into the file, as far as durable_size allows. *stop, when it becomes true,
+ * cuts it short. */
+RESULT_MUST_BE_USED int map_tree_save(struct map_tree *t, uint64_t durable_size, enum map_save how,
+                                      const atomic_bool *stop, struct error *err);
 
 /* Proves what is at place in the state with that root: the current one or one shortly before. The
  * leaf lacks its entry, which is the leaf hash of its seq. ENOTFOUND: no such state is known. */

@@ -39,7 +39,7 @@ struct map_merge {
     struct map_file_writer *writer;
     unsigned bits;        /* of the new file */
     uint32_t next_bucket; /* of the new file */
-    bool finished;        /* written and synced, not published */
+    bool finished;        /* all buckets are written */
     uint64_t size;        /* what is frozen reflects so many entries */
     struct hash root;
     struct buf leaves; /* of one bucket */
@@ -50,6 +50,8 @@ struct map_tree {
     char *dir;
     uint8_t ledger_id[MAP_FILE_LEDGER_ID_LEN];
     uint32_t delta_max;
+    int (*anchor)(void *context, uint64_t size, struct hash *out, struct error *err);
+    void *anchor_context;
 
     uint64_t size;
     uint64_t leaf_count;
@@ -98,8 +100,8 @@ RESULT_MUST_BE_USED int map_tree_grow(struct map_tree *t, struct error *err);
 
 /* Freezes what changed and begins a new file. Nothing may be frozen. */
 RESULT_MUST_BE_USED int map_merge_begin(struct map_tree *t, struct error *err);
-/* Writes about so many leaves of the new file; the last step syncs it. */
+/* Writes about so many leaves of the new file. */
 RESULT_MUST_BE_USED int map_merge_step(struct map_tree *t, uint64_t leaves, struct error *err);
-/* Publishes a finished file when all in it is durable, and forgets what was frozen. */
+/* When all in a finished file is durable: syncs and publishes it, forgets what was frozen. */
 RESULT_MUST_BE_USED int map_merge_end(struct map_tree *t, uint64_t durable_size, struct error *err);
 void map_merge_deinit(struct map_merge *m);

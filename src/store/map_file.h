@@ -46,6 +46,7 @@ struct map_file_info {
     uint64_t leaf_count;
     uint64_t len_bytes;
     uint8_t root[MAP_FILE_HASH_LEN];
+    uint8_t anchor[MAP_FILE_HASH_LEN]; /* what tells this history from others; the caller's */
 };
 
 /* Opens <dir>/leaves.map and checks all of it but the buckets. *out_roots receives the roots of the
@@ -74,9 +75,10 @@ void map_file_writer_free(struct map_file_writer *w);
  * nothing but being freed. */
 RESULT_MUST_BE_USED int map_file_writer_add(struct map_file_writer *w, struct slice leaves,
                                             const uint8_t *root, struct error *err);
-/* After the last bucket: writes what is left, and syncs (MAPF-1). */
-RESULT_MUST_BE_USED int map_file_writer_finish(struct map_file_writer *w, uint64_t map_size,
-                                               const uint8_t *root, struct error *err);
+/* After the last bucket: writes what is left, and syncs (MAPF-1). Of info, map_size, root and
+ * anchor count. */
+RESULT_MUST_BE_USED int map_file_writer_finish(struct map_file_writer *w,
+                                               const struct map_file_info *info, struct error *err);
 /* Gives the finished file its name, in place of the one before. */
 RESULT_MUST_BE_USED int map_file_writer_publish(struct map_file_writer *w, struct error *err);
 

@@ -51,18 +51,20 @@ void map_file_footer_encode(const struct map_file_info *info, uint64_t seed, uin
     put_le64(out, info->map_size);
     put_le64(out + 8, info->leaf_count);
     memcpy(out + 16, info->root, MAP_FILE_HASH_LEN);
-    memcpy(out + 48, END_MAGIC, MAGIC_LEN);
+    memcpy(out + 48, info->anchor, MAP_FILE_HASH_LEN);
+    memcpy(out + 80, END_MAGIC, MAGIC_LEN);
     put_le64(out + FOOTER_CHECKSUM_OFFSET, checksum(out, FOOTER_CHECKSUM_OFFSET, seed));
 }
 
 int map_file_footer_decode(const uint8_t *bytes, uint64_t seed, struct map_file_info *info)
 {
-    if (memcmp(bytes + 48, END_MAGIC, MAGIC_LEN) != 0 ||
+    if (memcmp(bytes + 80, END_MAGIC, MAGIC_LEN) != 0 ||
         get_le64(bytes + FOOTER_CHECKSUM_OFFSET) != checksum(bytes, FOOTER_CHECKSUM_OFFSET, seed)) {
         return BLOCKDB_ECORRUPT;
     }
     info->map_size = get_le64(bytes);
     info->leaf_count = get_le64(bytes + 8);
     memcpy(info->root, bytes + 16, MAP_FILE_HASH_LEN);
+    memcpy(info->anchor, bytes + 48, MAP_FILE_HASH_LEN);
     return BLOCKDB_OK;
 }

@@ -10,7 +10,7 @@
 #include "store/map_file.h"
 
 #define MAP_FILE_HEADER_LEN 64
-#define MAP_FILE_FOOTER_LEN 64
+#define MAP_FILE_FOOTER_LEN 96
 #define MAP_FILE_INDEX_ITEM_LEN 36
 #define MAP_FILE_CHECKSUM_LEN 8
 
@@ -28,6 +28,6 @@ RESULT_MUST_BE_USED int map_file_header_decode(const uint8_t *bytes, const char 
                                                struct map_file_header *h, struct error *err);
 /* Writes MAP_FILE_FOOTER_LEN bytes. */
 void map_file_footer_encode(const struct map_file_info *info, uint64_t seed, uint8_t *out);
-/* Reads map_size, leaf_count and root; ECORRUPT. */
+/* Reads map_size, leaf_count, root and anchor; ECORRUPT. */
 RESULT_MUST_BE_USED int map_file_footer_decode(const uint8_t *bytes, uint64_t seed,
                                                struct map_file_info *info);

@@ -118,7 +118,7 @@ int map_file_writer_add(struct map_file_writer *w, struct slice leaves, const ui
     return rc < 0 ? rc : file_writer_append(w->w, slice_of(sum, sizeof(sum)), err);
 }
 
-int map_file_writer_finish(struct map_file_writer *w, uint64_t map_size, const uint8_t *root,
+int map_file_writer_finish(struct map_file_writer *w, const struct map_file_info *info,
                            struct error *err)
 {
     size_t len = index_items_len(w);
@@ -126,8 +126,9 @@ int map_file_writer_finish(struct map_file_writer *w, uint64_t map_size, const u
     int rc;
 
     ASSERT(w->next_bucket == UINT32_C(1) << w->info.bits);
-    w->info.map_size = map_size;
-    memcpy(w->info.root, root, MAP_FILE_HASH_LEN);
+    w->info.map_size = info->map_size;
+    memcpy(w->info.root, info->root, MAP_FILE_HASH_LEN);
+    memcpy(w->info.anchor, info->anchor, MAP_FILE_HASH_LEN);
     put_le64(w->index + len, checksum(w->index, len, w->seed));
     map_file_footer_encode(&w->info, w->seed, footer);
     rc = file_writer_append(w->w, slice_of(w->index, len + MAP_FILE_CHECKSUM_LEN), err);

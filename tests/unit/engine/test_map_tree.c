@@ -157,6 +157,23 @@ static void make_update(struct history *h, const struct model *m, struct map_upd
     assert_true(h->seq < sizeof(h->entries) / sizeof(h->entries[0]));
 }
 
+static int anchor(void *context, uint64_t size, struct hash *out, struct error *err)
+{
+    (void)context;
+    (void)err;
+    memset(out, 0, sizeof(*out));
+    put_le64(out->bytes, size);
+    return BLOCKDB_OK;
+}
+
+static int apply(struct map_tree *tree, const struct map_update *updates, size_t n, uint64_t size,
+                 struct error *err)
+{
+    struct map_tree_batch batch = {updates, n, size, size + 1};
+
+    return map_tree_apply(tree, &batch, err);
+}
+
 /* ---- Checks ---------------------------------------------------------------------------------- */
 
 struct world {
@@ -177,8 +194,11 @@ static struct world *world_new(enum shape shape, uint64_t keys, uint32_t delta_m
     assert_non_null(w);
     w->disk = os_crash_new(seed);
     assert_non_null(w->disk);
-    w->options = (struct map_tree_options){
-        .os = os_crash_os(w->disk), .dir = DIR, .ledger_id = id, .delta_max = delta_max};
+    w->options = (struct map_tree_options){.os = os_crash_os(w->disk),
+                                           .dir = DIR,
+                                           .ledger_id = id,
+                                           .delta_max = delta_max,
+                                           .anchor = anchor};
     w->history = (struct history){.shape = shape, .random = seed, .keys = keys};
     assert_int_equal(os_make_dirs(w->options.os, DIR, &err), BLOCKDB_OK);
     assert_int_equal(map_tree_open(&w->options, &w->tree, &err), BLOCKDB_OK);
@@ -202,7 +222,7 @@ static void world_apply(struct world *w, size_t n)
         make_update(&w->history, &w->model, &w->updates[i]);
         model_apply(&w->model, &w->updates[i]);
     }
-    if (map_tree_apply(w->tree, w->updates, n, w->history.seq, w->history.seq, &err) < 0) {
+    if (apply(w->tree, w->updates, n, w->history.seq, &err) < 0) {
         fail_msg("%s", err.message);
     }
 }
@@ -290,7 +310,9 @@ static void run_history(enum shape shape, uint64_t keys, uint32_t delta_max)
         if (round == 40) { /* what is saved is opened again */
             uint64_t size = map_tree_size(w->tree);
 
-            assert_int_equal(map_tree_save(w->tree, size, true, &(bool){false}, &err), BLOCKDB_OK);
+            assert_int_equal(
+                map_tree_save(w->tree, size + 1, MAP_SAVE_ALL, &(atomic_bool){false}, &err),
+                BLOCKDB_OK);
             map_tree_free(w->tree);
             assert_int_equal(map_tree_open(&w->options, &w->tree, &err), BLOCKDB_OK);
             assert_int_equal(map_tree_size(w->tree), size);
@@ -353,11 +375,14 @@ static void test_durable(void **state)
 
     (void)state;
     world_apply(w, 300);
-    assert_int_equal(map_tree_save(w->tree, 299, true, &(bool){false}, &err), BLOCKDB_OK);
+    assert_int_equal(map_tree_save(w->tree, 300, MAP_SAVE_ALL, &(atomic_bool){false}, &err),
+                     BLOCKDB_OK);
     assert_int_equal(map_tree_file_bytes(w->tree), 0);
-    assert_int_equal(map_tree_save(w->tree, 300, true, &(bool){true}, &err), BLOCKDB_OK);
+    assert_int_equal(map_tree_save(w->tree, 301, MAP_SAVE_ALL, &(atomic_bool){true}, &err),
+                     BLOCKDB_OK);
     assert_int_equal(map_tree_file_bytes(w->tree), 0);
-    assert_int_equal(map_tree_save(w->tree, 300, true, &(bool){false}, &err), BLOCKDB_OK);
+    assert_int_equal(map_tree_save(w->tree, 301, MAP_SAVE_ALL, &(atomic_bool){false}, &err),
+                     BLOCKDB_OK);
     assert_true(map_tree_file_bytes(w->tree) > 0);
     check_root(w);
     world_free(w);
@@ -373,7 +398,8 @@ static void test_damage(void **state)
 
     (void)state;
     world_apply(w, 400);
-    assert_int_equal(map_tree_save(w->tree, 400, true, &(bool){false}, &err), BLOCKDB_OK);
+    assert_int_equal(map_tree_save(w->tree, 401, MAP_SAVE_ALL, &(atomic_bool){false}, &err),
+                     BLOCKDB_OK);
     len = map_tree_file_bytes(w->tree);
     map_tree_free(w->tree);
     w->tree = NULL;
@@ -391,10 +417,10 @@ static void test_damage(void **state)
             /* Something in each bucket, so that all are read. */
             for (unsigned bucket = 0; rc == BLOCKDB_OK && bucket < 256; bucket++) {
                 update.place.bytes[0] = (uint8_t)bucket;
-                rc = map_tree_apply(tree, &update, 1, 401, 0, &err);
+                rc = apply(tree, &update, 1, 401, &err);
             }
             if (rc == BLOCKDB_OK) {
-                rc = map_tree_save(tree, 401, true, &(bool){false}, &err);
+                rc = map_tree_save(tree, 402, MAP_SAVE_ALL, &(atomic_bool){false}, &err);
             }
         }
         assert_true(rc == BLOCKDB_ECORRUPT || rc == BLOCKDB_EVERSION || rc == BLOCKDB_EFOREIGN);
@@ -425,14 +451,14 @@ static int run_once(const struct map_tree_options *options, const struct map_upd
 
     for (size_t i = 0; rc == BLOCKDB_OK && i < n; i += 50) {
         map_tree_keep_states(tree, true);
-        rc = map_tree_apply(tree, updates + i, 50, i + 50, i + 50, &err);
+        rc = apply(tree, updates + i, 50, i + 50, &err);
     }
     if (rc == BLOCKDB_OK) {
         map_tree_root(tree, out_root);
         rc = map_tree_prove(tree, out_root, &updates[1].place, &proof, &err);
     }
     if (rc == BLOCKDB_OK) {
-        rc = map_tree_save(tree, n, true, &(bool){false}, &err);
+        rc = map_tree_save(tree, n + 1, MAP_SAVE_ALL, &(atomic_bool){false}, &err);
     }
     map_tree_free(tree);
     return rc;
@@ -502,7 +528,7 @@ static void test_power_cuts(void **state)
                 make_update(&w->history, &w->model, &w->updates[k]);
                 model_apply(&w->model, &w->updates[k]);
             }
-            rc = map_tree_apply(w->tree, w->updates, 100, w->history.seq, w->history.seq, &err);
+            rc = apply(w->tree, w->updates, 100, w->history.seq, &err);
             model_root(&w->model, &roots[i + 1]);
         }
         reached = os_crash_is_off(w->disk);
@@ -517,6 +543,8 @@ static void test_power_cuts(void **state)
         assert_int_equal(size % 100, 0);
         map_tree_root(tree, &root);
         assert_memory_equal(&root, &roots[size / 100], sizeof(root));
+        map_tree_anchor(tree, &root);
+        assert_int_equal(get_le64(root.bytes), size);
         map_tree_free(tree);
         world_free(w);
     }
