@@ -39,18 +39,18 @@ int redact_progress(const struct blockdb_redact_options *options, unsigned steps
 /* ---- WAL and memtables ------------------------------------------------------------------------
  */
 
-/* Ends the block, begins a fresh WAL file, and waits until all before it is in the ledger. */
-static int seal_and_rotate(struct blockdb *db, struct error *err)
+/* Begins a fresh WAL file, then waits until all before it is in the ledger: others may have written
+ * into the old file up to that moment. */
+static int rotate_and_seal(struct blockdb *db, struct error *err)
 {
-    uint64_t acked = atomic_load_explicit(&db->acked_seq, memory_order_acquire);
-    struct commit_request request = {
-        .seal = true, .rotate = true, .durability = BLOCKDB_DURABILITY_GROUP};
+    struct commit_request request = {.rotate = true, .durability = BLOCKDB_DURABILITY_GROUP};
     int rc = commit_run(db, &request);
 
     if (rc < 0) {
         return error_set(err, rc, "%s", request.error.message);
     }
-    return sealer_wait(db, acked, err);
+    rc = failure_check(&db->failure, err);
+    return rc < 0 ? rc : sealer_seal_all(db, err);
 }
 
 /* Flushes memtables that hold a target, and has their memory wiped. */
@@ -379,7 +379,7 @@ static int erase_steps(const struct erasure *e, const struct blockdb_redact_opti
         }
         switch (step) {
         case 0:
-            rc = seal_and_rotate(db, err);
+            rc = rotate_and_seal(db, err);
             break;
         case 1:
             rc = flush_memtables(e, err);
