@@ -364,7 +364,6 @@ static int prove_file(void *session, uint64_t seq, struct slice *out_file, struc
     return rc;
 }
 
-#ifdef BENCH_WITH_VERIFY
 static int verify_proof(struct session *s, struct slice file,
                         const struct blockdb_checkpoint *known, struct blockdb_checkpoint *out_head,
                         struct error *err)
@@ -404,7 +403,6 @@ static int verify_file(void *session, struct slice file, struct error *err)
     }
     return verify_proof(s, buf_slice(&s->head_file), NULL, &s->head, err);
 }
-#endif
 
 const struct bench_engine bench_engine_blockdb = {
     .name = "blockdb",
@@ -425,7 +423,5 @@ const struct bench_engine bench_engine_blockdb = {
     .sealed_count = sealed_count,
     .prove = prove,
     .prove_file = prove_file,
-#ifdef BENCH_WITH_VERIFY
     .verify_file = verify_file,
-#endif
 };

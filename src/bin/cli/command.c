@@ -75,7 +75,7 @@ static const struct command get_command = {
     .arguments = "KEY",
     .summary = "print the value of a key",
     .help = "Prints the bytes of the value as they are, with a line feed only on a terminal. "
-            "Exit code 3 when the key has no value.",
+            "Exit code 3 when the key has no value, 1 when the value was redacted.",
     .options = get_options,
     .arguments_min = 1,
     .arguments_max = 1,
@@ -102,6 +102,33 @@ static const struct command delete_command = {
     .arguments_max = 1,
     .open = COMMAND_OPEN_WRITE,
     .run = cmd_delete,
+};
+
+static const struct option_spec redact_options[] = {
+    {.name = "seq", .value = "N", .help = "number of the entry whose value is erased; required"},
+    {.name = "reason", .value = "TEXT", .help = "why; public, and in the log for ever; required"},
+    {.name = "reason-code",
+     .value = "person|legal|retention|error|other",
+     .help = "why, in a word: the person asked, a legal order, retention ended, recorded in error"},
+    {.name = "authority", .value = "TEXT", .help = "what allows it, such as a case number"},
+    {.name = "yes", .help = "do not ask, on a terminal, whether this is meant"},
+    {0},
+};
+
+static const struct command redact_command = {
+    .name = "redact",
+    .arguments = "KEY",
+    .summary = "erase the value of one version of a key",
+    .help = "Appends an entry that names the version, and erases its value and salt from every "
+            "file of the database before it returns. The version, its place in the log and all "
+            "proofs stay; reads tell that it was redacted. Backups are not reached, see "
+            "docs/operate/redaction.md. Prints the number of the new entry; redacting again "
+            "appends nothing and finishes what was interrupted.",
+    .options = redact_options,
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .open = COMMAND_OPEN_WRITE,
+    .run = cmd_redact,
 };
 
 static const struct option_spec history_options[] = {
@@ -294,8 +321,9 @@ static const struct command block_command = {
 static const struct option_spec audit_options[] = {
     {.name = "state", .value = "FILE", .help = "what was verified so far; made by the first audit"},
     {.name = "log",
-     .value = "URL|DIR",
-     .help = "audit the log there, as export-log or a server shows it, instead of a database"},
+     .value = "PLACE",
+     .help =
+         "audit the log at a URL or in a directory, as export-log makes it, instead of a database"},
     {.name = "key", .value = "VKEY", .help = "the log's verifier key, as keygen prints it"},
     {.name = "policy",
      .value = "FILE",
@@ -345,6 +373,10 @@ static const struct command keygen_command = {
 
 static const struct option_spec checkpoint_options[] = {
     {.name = "no-sign", .help = "print the newest signed head and sign nothing"},
+    {.name = "no-witness", .help = "do not show the head to the witnesses of the policy"},
+    {.name = "witness-timeout",
+     .value = "DURATION",
+     .help = "how long to wait for all witnesses together (10s)"},
     {0},
 };
 
@@ -353,10 +385,98 @@ static const struct command checkpoint_command = {
     .arguments = "",
     .summary = "sign what is new and print the signed head",
     .help = "A note in the form of C2SP tlog-checkpoint. Needs the option signing_key_file or "
-            "signer_command of [ledger].",
+            "signer_command of [ledger]. With witness_policy_file the head is shown to the "
+            "witnesses of the policy, and their cosignatures are kept with it; the database is "
+            "closed meanwhile, so that nobody waits for them. Exit code 1 when the quorum is not "
+            "met, 5 when a witness has seen another log, or a longer one; the head is signed and "
+            "printed all the same.",
     .options = checkpoint_options,
     .open = COMMAND_OPEN_WRITE,
     .run = cmd_checkpoint,
+};
+
+static const struct option_spec prove_options[] = {
+    {.name = "seq", .value = "SEQ", .help = "prove entry SEQ, whatever its key"},
+    {.name = "no-value", .help = "do not disclose the value"},
+    {.name = "range",
+     .value = "OFFSET:LEN",
+     .help = "disclose only these bytes of a value over 64 KiB, widened to chunks of 16 KiB"},
+    {.name = "block", .help = "with --seq: also prove the block, and the place in it"},
+    {.name = "history", .help = "with KEY: also show all its versions, and that there are no more"},
+    {.name = "file",
+     .letter = 'o',
+     .value = "FILE",
+     .help = "write the proof to FILE instead of standard output"},
+    {0},
+};
+
+static const struct command prove_command = {
+    .name = "prove",
+    .arguments = "KEY | --seq SEQ",
+    .summary = "write a proof that anyone can check with the log's key",
+    .help =
+        "Of KEY: its newest version, or that it has none; needs proof_map = true in [ledger]. Of "
+        "an "
+        "entry: that it is in the log, with its value. verify-proof checks the file without this "
+        "database. A head is signed when none covers what is proven, so a key must be configured "
+        "(keygen). A redacted value is proven by its redaction.",
+    .options = prove_options,
+    .arguments_max = 1,
+    .open = COMMAND_OPEN_WRITE,
+    .prints_raw = true,
+    .checks_damage = true,
+    .run = cmd_prove,
+};
+
+static const struct option_spec export_log_options[] = {
+    {.name = "threads", .value = "N", .help = "threads to use (one a processor, at most 8)"},
+    {0},
+};
+
+static const struct command export_log_command = {
+    .name = "export-log",
+    .arguments = "DIR",
+    .summary = "write the log as static files that any web server can serve",
+    .help =
+        "The layout is that of C2SP tlog-tiles: checkpoint, tile/LEVEL/N, tile/entries/N. Values "
+        "are "
+        "not in it. Repeated, it adds what is new, also after an interruption; the checkpoint is "
+        "replaced last. Exit code 5 when DIR has a longer or another history of this log. A head "
+        "is signed, so a key must be configured (keygen).",
+    .options = export_log_options,
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .open = COMMAND_OPEN_WRITE,
+    .checks_damage = true,
+    .run = cmd_export_log,
+};
+
+static const struct option_spec witness_options[] = {
+    {.name = "key-file",
+     .value = "FILE",
+     .help = "the witness's key, as keygen --witness makes it"},
+    {.name = "dir", .value = "DIR", .help = "where to keep the newest head of each log"},
+    {.name = "listen", .value = "ADDR:PORT", .help = "where to listen (127.0.0.1:8090)"},
+    {.name = "prefix", .value = "PATH", .help = "what all paths begin with, such as /witness"},
+    {.name = "log",
+     .value = "VKEY",
+     .help = "the verifier key of a log to witness",
+     .repeatable = true},
+    {.name = "policy", .value = "FILE", .help = "witness the logs of a policy (C2SP tlog-policy)"},
+    {0},
+};
+
+static const struct command witness_command = {
+    .name = "witness",
+    .arguments = "",
+    .summary = "cosign the heads of other logs, as a server",
+    .help = "Speaks C2SP tlog-witness. A head is cosigned only when it is proven to continue the "
+            "one that was cosigned before, and only after it is stored. Prints the URL and the "
+            "verifier key, which the policies of logs and verifiers need, and runs until it is "
+            "interrupted. DIR must never be put back from a backup.",
+    .options = witness_options,
+    .open = COMMAND_OPEN_NONE,
+    .run = cmd_witness,
 };
 
 static const struct command backup_command = {
@@ -436,19 +556,76 @@ static const struct command generate_command = {
     .run = cmd_generate,
 };
 
+static const struct option_spec verify_proof_options[] = {
+    {.name = "key",
+     .value = "VKEY",
+     .help = "a verifier key of the log, as keygen prints it; one of several must have signed",
+     .repeatable = true},
+    {.name = "policy",
+     .value = "FILE",
+     .help = "logs and witnesses that must have signed (C2SP tlog-policy)"},
+    {.name = "origin", .value = "NAME", .help = "name of the log, where it is not that of its key"},
+    {.name = "expect-key", .value = "KEY", .help = "refuse a proof of another key"},
+    {.name = "expect-value", .value = "V|@FILE", .help = "refuse a proof of another value"},
+    {.name = "expect-seq", .value = "SEQ", .help = "refuse a proof of another entry"},
+    {.name = "expect-newest",
+     .help = "refuse a proof that does not tell the newest version, or absence, of its key"},
+    {.name = "value-out", .value = "FILE", .help = "write the proven value to FILE"},
+    {0},
+};
+
+static const struct command verify_proof_command = {
+    .name = "verify-proof",
+    .arguments = "FILE|-",
+    .summary = "check a proof file; needs no database",
+    .help = "Checks what prove wrote against the log's public key alone, and prints what is "
+            "proven: the entry, its value, its block, whether it is the newest version of its key, "
+            "all versions, a redaction. Exit code 5 when anything in the file does not hold, or is "
+            "not what was expected. A proof is a statement about one signed head; a later entry "
+            "may have replaced what it shows.",
+    .options = verify_proof_options,
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .open = COMMAND_OPEN_NONE,
+    .checks_damage = true,
+    .run = cmd_verify_proof,
+};
+
 const struct command *const command_table[] = {
-    &put_command,        &get_command,     &delete_command,   &history_command,
-    &scan_command,       &batch_command,   &import_command,   &export_command,
-    &stats_command,      &compact_command, &flush_command,    &verify_command,
-    &blocks_command,     &block_command,   &audit_command,    &keygen_command,
-    &checkpoint_command, &backup_command,  &restore_command,  &inspect_command,
-    &shell_command,      &help_command,    &generate_command, NULL,
+    &put_command,
+    &get_command,
+    &delete_command,
+    &history_command,
+    &scan_command,
+    &batch_command,
+    &import_command,
+    &export_command,
+    &stats_command,
+    &compact_command,
+    &flush_command,
+    &verify_command,
+    &blocks_command,
+    &block_command,
+    &audit_command,
+    &keygen_command,
+    &checkpoint_command,
+    &witness_command,
+    &verify_proof_command,
+    &prove_command,
+    &export_log_command,
+    &backup_command,
+    &restore_command,
+    &inspect_command,
+    &redact_command,
+    &shell_command,
+    &help_command,
+    &generate_command,
+    NULL,
 };
 
 /* Commands that scripts written for BlockDB may use and this build does not have. */
 static const char *const server_commands[] = {
-    "prove", "verify-proof", "redact", "watch", "txn",    "cluster",
-    "user",  "token",        "role",   "tune",  "doctor",
+    "watch", "txn", "cluster", "user", "token", "role", "tune", "doctor",
 };
 
 const struct command *command_find(const char *name)

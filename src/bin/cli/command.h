@@ -64,6 +64,7 @@ const struct option_spec *option_find_letter(const struct option_spec *options, 
 int cmd_put(struct cli *cli, struct error *err);
 int cmd_get(struct cli *cli, struct error *err);
 int cmd_delete(struct cli *cli, struct error *err);
+int cmd_redact(struct cli *cli, struct error *err);
 int cmd_history(struct cli *cli, struct error *err);
 int cmd_scan(struct cli *cli, struct error *err);
 int cmd_batch(struct cli *cli, struct error *err);
@@ -78,6 +79,10 @@ int cmd_block(struct cli *cli, struct error *err);
 int cmd_audit(struct cli *cli, struct error *err);
 int cmd_keygen(struct cli *cli, struct error *err);
 int cmd_checkpoint(struct cli *cli, struct error *err);
+int cmd_witness(struct cli *cli, struct error *err);
+int cmd_verify_proof(struct cli *cli, struct error *err);
+int cmd_prove(struct cli *cli, struct error *err);
+int cmd_export_log(struct cli *cli, struct error *err);
 int cmd_backup(struct cli *cli, struct error *err);
 int cmd_restore(struct cli *cli, struct error *err);
 int cmd_inspect(struct cli *cli, struct error *err);

@@ -44,7 +44,7 @@ class Usage(CliTest):
                            (['scan', '--json', '-o', 'raw'], 'exclude'),
                            (['put', 'k', 'v', '--wait', 'soon'], 'not a duration'),
                            (['import', '-', '--format', 'x'], 'one of jsonl|csv|lines'),
-                           (['prove', 'k'], "no command 'prove' yet"), ([], 'no command')):
+                           (['token', 'k'], "no command 'token' yet"), ([], 'no command')):
             result = self.cli(*args)
             self.assertEqual(result.code, 2, (args, result.err))
             self.assertIn(says, result.err)
