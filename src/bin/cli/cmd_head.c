@@ -4,6 +4,7 @@
  */
 #include "base/mem.h"
 #include "bin/cli/cli.h"
+#include "bin/cli/witnesses.h"
 #include "crypto/secret.h"
 #include "ledger/checkpoint.h"
 #include "ledger/signing_key.h"
@@ -144,11 +145,41 @@ static int print_head(struct cli *cli, const struct blockdb_value *value, struct
     return BLOCKDB_OK;
 }
 
+/* Signs; *out_previous is the head before, if there was one. */
+static int sign(struct cli *cli, struct blockdb_value *out_previous, struct blockdb_value *out,
+                struct error *err)
+{
+    int rc = blockdb_checkpoint_get(cli->db, out_previous, err);
+
+    if (args_has(&cli->args, "no-sign")) {
+        return rc == BLOCKDB_OK ? blockdb_checkpoint_get(cli->db, out, err) : rc;
+    }
+    if (rc < 0 && rc != BLOCKDB_ENOTFOUND) {
+        return rc;
+    }
+    return blockdb_checkpoint_sign(cli->db, out, err);
+}
+
+/* A head that witnesses do not cosign is a signed head, and is printed. */
 int cmd_checkpoint(struct cli *cli, struct error *err)
 {
+    AUTO(blockdb_value_deinit) struct blockdb_value previous = {0};
     AUTO(blockdb_value_deinit) struct blockdb_value note = {0};
-    int rc = args_has(&cli->args, "no-sign") ? blockdb_checkpoint_get(cli->db, &note, err)
-                                             : blockdb_checkpoint_sign(cli->db, &note, err);
+    int witnessed = BLOCKDB_OK;
+    int rc = sign(cli, &previous, &note, err);
 
-    return rc < 0 ? rc : print_head(cli, &note, err);
+    if (rc < 0) {
+        return rc;
+    }
+    if (witnesses_wanted(cli)) {
+        witnessed = witnesses_ask(cli, &previous, &note, err);
+    }
+    if (witnessed < 0) {
+        struct error ignored;
+
+        /* Why it was not witnessed is the failure to tell. */
+        IGNORE_RESULT(cli->db != NULL ? print_head(cli, &note, &ignored) : BLOCKDB_OK);
+        return witnessed;
+    }
+    return print_head(cli, &note, err);
 }
