@@ -60,6 +60,7 @@ void test_log_append(struct test_log *log, const struct leaf *leaf)
     }
     log->leaves[log->count] = (struct buf){0};
     set_leaf(log, log->count, leaf);
+    frontier_append(&log->tree, &log->hashes[log->count]);
     log->count++;
 }
 
@@ -135,6 +136,10 @@ void test_log_config(struct test_log *log, const char *name)
 
 void test_log_root(const struct test_log *log, size_t size, struct hash *out)
 {
+    if (size == log->tree.size) {
+        frontier_root(&log->tree, out);
+        return;
+    }
     merkle_root(log->hashes, size, out);
 }
 
@@ -231,7 +236,7 @@ static void make_header(struct test_log *log, uint64_t first, uint64_t seq,
     out->count = seq - first;
     out->tree_size = seq;
     merkle_root(log->hashes + first, seq - first, &out->block_root);
-    merkle_root(log->hashes, seq, &out->tree_root);
+    test_log_root(log, seq, &out->tree_root);
     out->map_size = log->map_size;
     out->map_root = log->map_root;
     if (log->with_map && first > 0) {
@@ -277,13 +282,26 @@ void test_log_fill(struct test_log *log, unsigned blocks, uint64_t seed)
     }
 }
 
+/* Makes an epoch entry fit the log before it. */
+static void renew_epoch(struct test_log *log, uint64_t seq, const struct leaf *old)
+{
+    uint8_t payload[EPOCH_ENTRY_LEN_MAX];
+    struct leaf leaf = *old;
+    struct epoch_entry entry;
+
+    must(epoch_entry_decode(old->payload, &entry), "epoch");
+    frontier_root(&log->tree, &entry.tree_root);
+    epoch_entry_encode(&entry, payload);
+    leaf.payload = slice_of(payload, epoch_entry_len(&entry));
+    set_leaf(log, seq, &leaf);
+}
+
 void test_log_forge(struct test_log *log, uint64_t seq, const struct leaf *leaf)
 {
     uint64_t first = 0;
 
-    if (leaf != NULL) {
-        set_leaf(log, seq, leaf);
-    }
+    set_leaf(log, seq, leaf);
+    frontier_init(&log->tree);
     log->height = 0;
     log->map_size = 0;
     log->map_root = (struct hash){{0}};
@@ -294,7 +312,11 @@ void test_log_forge(struct test_log *log, uint64_t seq, const struct leaf *leaf)
         struct leaf old;
 
         must(leaf_decode(buf_slice(&log->leaves[at]), &old), "decode");
+        if (old.kind == BLOCKDB_KIND_EPOCH && at > seq) {
+            renew_epoch(log, at, &old);
+        }
         if (old.kind != BLOCKDB_KIND_BLOCK_HEADER) {
+            frontier_append(&log->tree, &log->hashes[at]);
             continue;
         }
         if (at > seq) {
@@ -309,6 +331,7 @@ void test_log_forge(struct test_log *log, uint64_t seq, const struct leaf *leaf)
         }
         log->map_size = header.map_size;
         log->map_root = header.map_root;
+        frontier_append(&log->tree, &log->hashes[at]);
         log->previous = log->hashes[at];
         log->height++;
         first = at + 1;

@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "ledger/block_header.h"
+#include "ledger/frontier.h"
 #include "ledger/leaf.h"
 #include "ledger/map_hash.h"
 #include "ledger/signing_key.h"
@@ -19,14 +20,14 @@
 
 #define TEST_ORIGIN "example.org/log"
 
-
 struct test_log {
     struct buf *leaves; /* encoded */
     struct hash *hashes;
     size_t count;
     size_t cap;
     uint64_t time_ms;
-    bool with_map; /* headers carry a map that lags by one block */
+    struct frontier tree; /* of the hashes */
+    bool with_map;        /* headers carry a map that lags by one block */
 
     /* Of the open block. */
     uint64_t block_first;
@@ -52,8 +53,8 @@ void test_log_seal(struct test_log *log);
 /* Appends `blocks` blocks of some puts, batches and deletes, the same for the same seed. */
 void test_log_fill(struct test_log *log, unsigned blocks, uint64_t seed);
 
-/* Makes entry seq hold the bytes of leaf, and makes all headers behind it anew so that they fit: what
- * a forger would do. */
+/* Makes entry seq hold the bytes of leaf, and all headers and epochs behind it anew so that they
+ * fit: what a forger would do. */
 void test_log_forge(struct test_log *log, uint64_t seq, const struct leaf *leaf);
 
 void test_log_root(const struct test_log *log, size_t size, struct hash *out);

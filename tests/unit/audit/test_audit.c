@@ -412,8 +412,9 @@ static void write_head(struct audit_case *c, uint64_t size)
 
 static void test_hostile_sizes(void **state)
 {
-    static const uint64_t sizes[] = {UINT64_MAX, UINT64_MAX - 255, UINT64_C(1) << 63,
-                                     (UINT64_C(1) << 63) + 1, UINT64_C(1) << 40, 1000};
+    static const uint64_t sizes[] = {UINT64_MAX,        UINT64_MAX - 255,
+                                     UINT64_C(1) << 63, (UINT64_C(1) << 63) + 1,
+                                     UINT64_C(1) << 40, 1000};
     struct audit_case c;
 
     (void)state;
@@ -465,11 +466,12 @@ static void test_policies(void **state)
     audit_case_good(&c);
     assert_int_equal(c.report.trust, AUDIT_SIGNED);
     buf_reset(&text);
-    assert_int_equal(buf_appendf(&text,
-                                 "log %s\nwitness w witness.example/w1+468d99bb+BHm1Vi6P5lT5QHixEuip"
-                                 "i6eQH4U65pW+1+DjkQutBJZk\nquorum w\n",
-                                 c.key_text),
-                     0);
+    assert_int_equal(
+        buf_appendf(&text,
+                    "log %s\nwitness w witness.example/w1+468d99bb+BHm1Vi6P5lT5QHixEuip"
+                    "i6eQH4U65pW+1+DjkQutBJZk\nquorum w\n",
+                    c.key_text),
+        0);
     policy = buf_slice(&text);
     audit_case_bad(&c, "");
     policy = slice_of_text("quorum none\n");

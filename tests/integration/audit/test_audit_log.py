@@ -1,0 +1,319 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""blockdb-cli audit and tools/check_log, side by side: both accept the same good logs and refuse the
+same damaged and forged ones, from a directory, over HTTP and from a database.
+
+Usage: test_audit_log.py BLOCKDB-CLI MAKE-LOG CHECK-LOG"""
+import functools
+import gzip
+import http.server
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+CLI = MAKE_LOG = CHECK_LOG = None  # set by main()
+LONG = 'BLOCKDB_TEST_LONG' in os.environ
+ENTRIES = 2000  # eight tiles and two levels
+PUT_SEQ = 100   # a put of every log made here
+
+# Tessera's test log: its entries are words, not BlockDB's.
+FOREIGN_KEY = 'example.com/log/testdata+33d7b496+AeHTu4Q3hEIMHNqc6fASMsq3rKNx280NI+oO5xCFkkSx'
+FOREIGN_WORDS = ('one two three four five six seven eit nain ten ileven twelf threeten fourten '
+                 'fivten').split()
+FOREIGN_HEAD = '''example.com/log/testdata
+15
+rKbDipCvhuX1GZ7g5BBe8sA6BbJ7ja/1nk427v383cs=
+
+\u2014 example.com/log/testdata M9e0luh4jTG+UMBqOUo9/q+yAEvx1ilBEniMvjf1zfcBOhg+CKubMt53MvIt/uEWP6zdkdI\
+Qzd/fmwlM/dlPWF74ewI=
+'''
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    """Serves a log; bundles compressed to whoever can take that."""
+
+    def log_message(self, *args):
+        pass
+
+    def do_GET(self):
+        path = self.translate_path(self.path)
+        if 'gzip' not in self.headers.get('Accept-Encoding', '') or '/entries/' not in self.path \
+                or not os.path.isfile(path):
+            super().do_GET()
+            return
+        with open(path, 'rb') as file:
+            body = gzip.compress(file.read(), 1)
+        self.send_response(200)
+        self.send_header('Content-Encoding', 'gzip')
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+class AuditTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix='blockdb-audit-test.')
+        self.addCleanup(self.folder.cleanup)
+        self.state = self.path('state')
+
+    def path(self, *names):
+        return os.path.join(self.folder.name, *names)
+
+    def make_log(self, name, entries=ENTRIES, *more):
+        done = subprocess.run([MAKE_LOG, self.path(name), str(entries), *more], check=True,
+                              stdout=subprocess.PIPE, timeout=120)
+        self.key = done.stdout.decode().strip()
+        return self.path(name)
+
+    def run_cli(self, *args):
+        env = {k: v for k, v in os.environ.items() if not k.startswith('BLOCKDB_')}
+        # Heads that the command line itself remembers are another test's affair.
+        env['XDG_STATE_HOME'] = tempfile.mkdtemp(dir=self.folder.name)
+        return subprocess.run([CLI, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              env=env, timeout=120, check=False)
+
+    def audit(self, log, *more, state=None, key=None):
+        return self.run_cli('--json', 'audit', '--state', state or self.state, '--log', log,
+                            '--key', key or self.key, *more)
+
+    def check(self, log, key=None):
+        return subprocess.run([sys.executable, CHECK_LOG, '--key', key or self.key, log],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120,
+                              check=False)
+
+    def assert_good(self, done):
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+
+    def assert_bad(self, done, *parts):
+        message = done.stderr.decode()
+        self.assertEqual(done.returncode, 5, message + done.stdout.decode())
+        for part in parts:
+            self.assertIn(part, message)
+
+    def test_good_log(self):
+        log = self.make_log('log')
+        done = self.audit(log)
+        self.assert_good(done)
+        report = json.loads(done.stdout)
+        self.assertEqual(report['result'], 'ok')
+        self.assertEqual(report['map'], 'checked')
+        self.assertEqual(report['total_redactions'], 1)
+        self.assertIn('key/1', report['configs'])
+        self.assert_good(self.check(log))
+        again = json.loads(self.audit(log).stdout)
+        self.assertEqual((again['entries'], again['remembered_size']), (0, report['size']))
+
+    def files_of(self, log):
+        return sorted(os.path.join(at, name) for at, _, names in os.walk(log) for name in names)
+
+    def test_flipped_bytes(self):
+        """Any byte of any file, both refuse it and name the file."""
+        log = self.make_log('log')
+        seed = int(os.environ.get('BLOCKDB_TEST_SEED', time.time_ns() % 1000000))
+        print(f'repeat with BLOCKDB_TEST_SEED={seed}', flush=True)
+        dice = random.Random(seed)
+        for path in self.files_of(log):
+            with open(path, 'rb') as file:
+                good = file.read()
+            for _ in range(20 if LONG else 1):
+                at = dice.randrange(len(good))
+                wrong = bytearray(good)
+                wrong[at] ^= 1 << dice.randrange(8)
+                with open(path, 'wb') as file:
+                    file.write(wrong)
+                place = os.path.relpath(path, log)
+                with self.subTest(file=place, at=at):
+                    parts = [] if place == 'checkpoint' else [place]
+                    if place != 'checkpoint':
+                        self.assert_bad(self.audit(log, state=self.path('none')), *parts)
+                        self.assert_bad(self.check(log), *parts)
+                    else:
+                        self.assertNotEqual(self.audit(log, state=self.path('none')).returncode, 0)
+                        self.assertNotEqual(self.check(log).returncode, 0)
+            with open(path, 'wb') as file:
+                file.write(good)
+        self.assertFalse(os.path.exists(self.path('none')))
+
+    def test_forged(self):
+        """An entry with all tiles and headers recomputed."""
+        log = self.make_log('log')
+        self.assert_good(self.audit(log))
+        forged = self.make_log('forged', ENTRIES, 'forge', str(PUT_SEQ))
+        # Nobody can tell who only sees the forged log with its signature.
+        self.assert_good(self.check(forged))
+        # Who remembers the true head can, and keeps the proof.
+        self.assert_bad(self.audit(forged), 'is another than it was')
+        forks = [n for n in os.listdir(self.folder.name) if n.startswith('state.fork-')]
+        self.assertEqual(len(forks), 1)
+        with open(self.path(forks[0]), encoding='utf-8') as file:
+            evidence = file.read()
+        for place in (log, forged):
+            with open(os.path.join(place, 'checkpoint'), encoding='utf-8') as file:
+                self.assertIn(file.read(), evidence)
+        # And with the true head the forged entries do not go.
+        shutil.copy(os.path.join(log, 'checkpoint'), forged)
+        self.assert_bad(self.audit(forged, state=self.path('none')))
+        self.assert_bad(self.check(forged))
+
+    def test_truncated_and_missing(self):
+        log = self.make_log('log')
+        for name in ('tile/entries/003', 'tile/0/003', 'tile/1/000.p/7', 'tile/entries/007.p/219'):
+            path = os.path.join(log, name)
+            if not os.path.exists(path):
+                continue
+            with open(path, 'rb') as file:
+                good = file.read()
+            with open(path, 'wb') as file:
+                file.write(good[:-1])
+            self.assert_bad(self.audit(log, state=self.path('none')), name)
+            self.assert_bad(self.check(log), name)
+            os.unlink(path)
+            self.assert_bad(self.audit(log, state=self.path('none')), name, 'missing')
+            self.assert_bad(self.check(log), name, 'missing')
+            with open(path, 'wb') as file:
+                file.write(good)
+        self.assert_good(self.audit(log))
+
+    def test_partial_falls_back(self):
+        """A partial tile that is gone is taken from the full one."""
+        small = self.make_log('small', 600)
+        large = self.make_log('large', 600)
+        for name in self.files_of(small):
+            place = os.path.relpath(name, small)
+            if '.p/' in place and not place.startswith('tile/1'):
+                full = os.path.join(large, place.split('.p/')[0])
+                with open(name, 'rb') as file:
+                    head = file.read()
+                shutil.rmtree(os.path.join(large, os.path.dirname(place)))
+                with open(full, 'wb') as file:
+                    file.write(head)
+                    rest = 8192 - len(head) if 'entries' not in place else 10
+                    file.write(bytes(rest))
+        self.assert_good(self.audit(large))
+        self.assert_good(self.check(large))
+
+    def test_foreign_log(self):
+        """A log in the same layout whose entries are not BlockDB's."""
+        import hashlib
+        log = self.path('foreign')
+        os.makedirs(os.path.join(log, 'tile/entries/000.p'))
+        os.makedirs(os.path.join(log, 'tile/0/000.p'))
+        words = [word.encode() for word in FOREIGN_WORDS]
+        with open(os.path.join(log, 'tile/entries/000.p/15'), 'wb') as file:
+            file.write(b''.join(len(w).to_bytes(2, 'big') + w for w in words))
+        with open(os.path.join(log, 'tile/0/000.p/15'), 'wb') as file:
+            file.write(b''.join(hashlib.sha256(b'\0' + w).digest() for w in words))
+        with open(os.path.join(log, 'checkpoint'), 'w', encoding='utf-8') as file:
+            file.write(FOREIGN_HEAD)
+        self.assert_bad(self.audit(log, key=FOREIGN_KEY), 'entry 0', 'BlockDB')
+        self.assert_bad(self.check(log, key=FOREIGN_KEY), 'entry 0', 'BlockDB')
+
+    def test_http(self):
+        log = self.make_log('log')
+        handler = functools.partial(Handler, directory=log)
+        server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            url = f'http://127.0.0.1:{server.server_address[1]}/'
+            done = self.audit(url)
+            if b'libcurl' in done.stderr:
+                self.skipTest('libcurl is not installed')
+            self.assert_good(done)
+            os.unlink(os.path.join(log, 'tile/entries/001'))
+            done = self.audit(url, state=self.path('none'))
+            self.assert_bad(done, url + 'tile/entries/001', 'missing')
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+    def test_interrupted(self):
+        """Ctrl-C in the middle: the next audit goes on, and comes to the same."""
+        log = self.make_log('log', 1000000 if LONG else 200000)
+        runs = 0
+        while True:
+            process = subprocess.Popen([CLI, '--json', 'audit', '--state', self.state, '--log', log,
+                                        '--key', self.key, '--threads', '1', '--no-map'],
+                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            if runs == 0:
+                time.sleep(0.03)
+                process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+            if process.returncode == 0:
+                break
+            self.assertEqual(process.returncode, 130, err.decode())
+            runs += 1
+            self.assertLess(runs, 100)
+        report = json.loads(out)
+        self.assertEqual(report['from'] + report['entries'], report['size'])
+        self.assertEqual(report['total_blocks'], 2 + (200 if not LONG else 1000))
+
+    def database(self, name, lines):
+        content = ''.join(f'key{i % 300}\tvalue {i} of {name}\n' for i in lines)
+        self.run_cli('--data-dir', self.path(name), 'import', '--format', 'lines',
+                     self.write(name + '.tsv', content))
+        return self.path(name)
+
+    def write(self, name, content):
+        with open(self.path(name), 'w', encoding='utf-8') as file:
+            file.write(content)
+        return self.path(name)
+
+    def test_database(self):
+        database = self.database('db', range(3000))
+        command = ['--json', '--data-dir', database, 'audit', '--state', self.state]
+        done = self.run_cli(*command)
+        self.assert_good(done)
+        report = json.loads(done.stdout)
+        self.assertEqual(report['values'], 'checked')
+        self.assertIn('not signed', report['signature'])
+        self.run_cli('--data-dir', database, 'put', 'new', 'value')
+        report = json.loads(self.run_cli(*command).stdout)
+        self.assertEqual(report['result'], 'ok')
+        self.assertGreater(report['from'], 0)
+        # A key demands a signature.
+        log_key = 'example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k'
+        self.assert_bad(self.run_cli(*command, '--key', log_key), 'no signed head')
+
+    def test_forked_database(self):
+        """Two directories that share a prefix and differ afterwards."""
+        first = self.database('first', range(2000))
+        second = self.path('second')
+        shutil.copytree(first, second)
+        for place, value in ((first, 'one'), (second, 'two')):
+            self.run_cli('--data-dir', place, 'put', 'key', value)
+        audit = ['audit', '--state', self.state]
+        self.assert_good(self.run_cli('--data-dir', first, *audit))
+        self.assert_bad(self.run_cli('--data-dir', second, *audit), 'another than it was')
+        self.run_cli('--data-dir', second, 'put', 'key', 'three')
+        self.assert_bad(self.run_cli('--data-dir', second, *audit), 'another than it was')
+
+    def test_usage(self):
+        log = self.make_log('log', 100)
+        for args in (['--log', log, '--key', self.key],                      # no state
+                     ['--state', self.state, '--log', log],                  # no key
+                     ['--state', self.state, '--log', log, '--key', 'x'],
+                     ['--state', self.state, '--log', log, '--key', self.key, '--threads', '999']):
+            self.assertEqual(self.run_cli('audit', *args).returncode, 2)
+        self.assertEqual(self.audit(self.path('nowhere')).returncode, 1)
+        self.assertEqual(self.run_cli('audit', '--state', self.state, '--log', log, '--policy',
+                                      self.path('nowhere')).returncode, 1)
+
+
+def main():
+    global CLI, MAKE_LOG, CHECK_LOG
+    CLI, MAKE_LOG, CHECK_LOG = sys.argv[1:4]
+    unittest.main(argv=[sys.argv[0], *sys.argv[4:]])
+
+
+if __name__ == '__main__':
+    main()
