@@ -181,12 +181,31 @@ bool ed25519_public_key_ok(const uint8_t public_key[ED25519_PUBLIC_LEN])
     return is_canonical(y);
 }
 
+/* One attempt: ENOMEM, or ETAMPERED when libcrypto does not accept the signature. */
+static int verify_once(const struct crypto_functions *crypto, const uint8_t *public_key,
+                       struct slice message, const uint8_t *signature)
+{
+    EVP_PKEY *key = crypto->EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, public_key,
+                                                        ED25519_PUBLIC_LEN);
+    EVP_MD_CTX *context = crypto->EVP_MD_CTX_new();
+    int rc = BLOCKDB_OK;
+
+    if (key == NULL || context == NULL ||
+        crypto->EVP_DigestVerifyInit(context, NULL, NULL, NULL, key) != 1) {
+        rc = BLOCKDB_ENOMEM;
+    } else if (crypto->EVP_DigestVerify(context, signature, ED25519_SIGNATURE_LEN, message.data,
+                                        message.len) != 1) {
+        rc = BLOCKDB_ETAMPERED;
+    }
+    crypto->EVP_MD_CTX_free(context);
+    crypto->EVP_PKEY_free(key);
+    return rc;
+}
+
 int ed25519_verify(const uint8_t public_key[ED25519_PUBLIC_LEN], struct slice message,
                    const uint8_t signature[ED25519_SIGNATURE_LEN], struct error *err)
 {
     struct crypto_functions crypto;
-    EVP_MD_CTX *context;
-    EVP_PKEY *key;
     int rc;
 
     if (!ed25519_public_key_ok(public_key)) {
@@ -198,18 +217,18 @@ int ed25519_verify(const uint8_t public_key[ED25519_PUBLIC_LEN], struct slice me
     if (rc < 0) {
         return rc;
     }
-    key = crypto.EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, public_key,
-                                             ED25519_PUBLIC_LEN);
-    context = crypto.EVP_MD_CTX_new();
-    if (key == NULL || context == NULL ||
-        crypto.EVP_DigestVerifyInit(context, NULL, NULL, NULL, key) != 1) {
-        rc = error_set_no_memory(err);
-    } else if (crypto.EVP_DigestVerify(context, signature, ED25519_SIGNATURE_LEN, message.data,
-                                       message.len) != 1) {
-        rc = error_set(err, BLOCKDB_ETAMPERED, "the signature is not that of the key");
+    rc = verify_once(&crypto, public_key, message, signature);
+    if (rc == BLOCKDB_ETAMPERED) {
+        /* libcrypto says the same of an allocation that fails in the middle of its work. While
+         * memory is short, the second attempt ends in ENOMEM. */
+        rc = verify_once(&crypto, public_key, message, signature);
     }
-    crypto.EVP_MD_CTX_free(context);
-    crypto.EVP_PKEY_free(key);
     end_use(&crypto);
-    return rc;
+    if (rc == BLOCKDB_ENOMEM) {
+        return error_set_no_memory(err);
+    }
+    if (rc == BLOCKDB_ETAMPERED) {
+        return error_set(err, rc, "the signature is not that of the key");
+    }
+    return BLOCKDB_OK;
 }

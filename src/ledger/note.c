@@ -65,14 +65,12 @@ int note_signature_parse(struct slice line, struct note_signature *out)
     }
     left = slice_of(line.data + sizeof line_start - 1, line.len - (sizeof line_start - 1));
     if (!slice_take_until(&left, ' ', &signature.name) || !note_name_valid(signature.name) ||
-        base64_check(left, &len) < 0 || len <= NOTE_KEY_ID_LEN) {
+        base64_check(left, &len) < 0 || len <= NOTE_KEY_ID_LEN ||
+        /* Eight characters stand for the key ID and two bytes more, or less where it ends. */
+        base64_decode(slice_of(left.data, 8), id, len < sizeof id ? len : sizeof id) < 0) {
         return BLOCKDB_EINVAL;
     }
     signature.base64 = left;
-    /* Eight characters stand for the key ID and two bytes more, or less where the padding is. */
-    if (base64_decode(slice_of(left.data, 8), id, len < sizeof id ? len : sizeof id) < 0) {
-        return BLOCKDB_EINVAL;
-    }
     signature.key_id = get_be32(id);
     *out = signature;
     return BLOCKDB_OK;
@@ -274,15 +272,10 @@ int note_append_signature(struct buf *out, struct slice name, uint32_t key_id,
     uint8_t bytes[NOTE_KEY_ID_LEN + NOTE_SIGNATURE_LEN_MAX];
     size_t start = out->len;
     struct slice whole = slice_of(bytes, NOTE_KEY_ID_LEN + signature.len);
-    int rc;
 
     ASSERT(signature.len > 0 && signature.len <= NOTE_SIGNATURE_LEN_MAX);
     put_be32(bytes, key_id);
     memcpy(bytes + NOTE_KEY_ID_LEN, signature.data, signature.len);
-    rc = buf_reserve(out, sizeof line_start + name.len + base64_len(whole.len) + 2);
-    if (rc < 0) {
-        return rc;
-    }
     if (buf_append_slice(out, signature_start()) < 0 || buf_append_slice(out, name) < 0 ||
         buf_append_u8(out, ' ') < 0 || base64_append(out, whole) < 0 ||
         buf_append_u8(out, '\n') < 0) {

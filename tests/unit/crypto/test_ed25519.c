@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "crypto/ed25519.h"
 
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <setjmp.h>
@@ -253,6 +254,64 @@ static void the_programs_errors_stay(void **state)
     ERR_clear_error();
 }
 
+/* The allocator of libcrypto, which fails once allocations_left reaches 0. */
+static int allocations_left;
+
+static bool allocation_fails(void)
+{
+    return allocations_left > 0 && --allocations_left == 0;
+}
+
+static void *openssl_malloc(size_t len, const char *file, int line)
+{
+    return allocation_fails() ? NULL : malloc(len);
+}
+
+static void *openssl_realloc(void *p, size_t len, const char *file, int line)
+{
+    return allocation_fails() ? NULL : realloc(p, len);
+}
+
+static void openssl_free(void *p, const char *file, int line)
+{
+    free(p);
+}
+
+/* Signs and verifies; the code of the first step that fails. */
+static int sign_and_verify(const struct sample *s)
+{
+    AUTO(ed25519_signer_deinit) struct ed25519_signer signer = {0};
+    uint8_t signature[ED25519_SIGNATURE_LEN];
+    struct slice message = slice_of(s->message, s->len);
+    int rc = ed25519_signer_init(&signer, s->seed, NULL);
+
+    rc = rc < 0 ? rc : ed25519_sign(&signer, message, signature, NULL);
+    return rc < 0 ? rc : ed25519_verify(s->public_key, message, signature, NULL);
+}
+
+static void short_of_memory(void **state)
+{
+    struct sample s = sample_of(&vectors[1]);
+    int failures = 0;
+    int rc;
+
+    assert_int_equal(sign_and_verify(&s), BLOCKDB_OK);
+    for (int n = 1;; n++) {
+        allocations_left = n;
+        rc = sign_and_verify(&s);
+        if (allocations_left > 0) {
+            break; /* there are fewer than n */
+        }
+        /* Some that fail libcrypto can do without. */
+        assert_true(rc == BLOCKDB_OK || rc == BLOCKDB_ENOMEM);
+        failures += rc == BLOCKDB_ENOMEM;
+    }
+    allocations_left = 0;
+    assert_int_equal(rc, BLOCKDB_OK);
+    assert_true(failures > 3);
+    assert_int_equal(sign_and_verify(&s), BLOCKDB_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,7 +319,12 @@ int main(void)
         cmocka_unit_test(the_order_added_to_s),    cmocka_unit_test(keys_that_sign_anything),
         cmocka_unit_test(keys_next_to_the_border), cmocka_unit_test(a_key_that_is_no_point),
         cmocka_unit_test(secrets_are_wiped),       cmocka_unit_test(the_programs_errors_stay),
+        cmocka_unit_test(short_of_memory),
     };
 
+    /* Before libcrypto allocates anything. */
+    if (CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free) != 1) {
+        return 1;
+    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

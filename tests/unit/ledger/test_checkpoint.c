@@ -329,6 +329,39 @@ static void what_cannot_be_cosigned(void **state)
     assert_int_equal(out.len, 0);
 }
 
+static bool fail_nth(void *context)
+{
+    int *left = context;
+
+    return --*left == 0;
+}
+
+static void short_of_memory(void **state)
+{
+    AUTO(signing_key_deinit) struct signing_key key = witness_key();
+    struct checkpoint checkpoint;
+    int rc = BLOCKDB_ENOMEM;
+    int n;
+
+    assert_int_equal(checkpoint_parse(slice_of_text(LOG_TEXT_15), &checkpoint, NULL), BLOCKDB_OK);
+    for (n = 1; rc == BLOCKDB_ENOMEM; n++) {
+        AUTO(buf_deinit) struct buf out = {0};
+        size_t len = 0;
+        int left = n;
+
+        mem_set_fail_hook(fail_nth, &left);
+        rc = checkpoint_append(&out, &checkpoint);
+        if (rc == BLOCKDB_OK) {
+            len = out.len;
+            rc = cosignature_sign(&out, &key, slice_of_text(LOG_TEXT_15), WITNESS_TIME, NULL);
+        }
+        mem_set_fail_hook(NULL, NULL);
+        assert_int_equal(out.len == len, rc == BLOCKDB_ENOMEM);
+    }
+    assert_int_equal(rc, BLOCKDB_OK);
+    assert_true(n > 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -344,6 +377,7 @@ int main(void)
         cmocka_unit_test(signatures_of_the_other_kind),
         cmocka_unit_test(several_cosignatures_of_one_witness),
         cmocka_unit_test(what_cannot_be_cosigned),
+        cmocka_unit_test(short_of_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
