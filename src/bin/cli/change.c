@@ -19,8 +19,8 @@ struct change_parser {
 
 /* The members of a change while they are collected. */
 struct members {
-    struct json_value key, value, type, encoding, if_absent;
-    bool has_key, has_value, has_type, has_encoding, has_if_absent;
+    struct json_value key, value, type, encoding, if_absent, redacted;
+    bool has_key, has_value, has_type, has_encoding, has_if_absent, has_redacted;
 };
 
 struct change_parser *change_parser_new(void)
@@ -55,8 +55,8 @@ void change_parser_free_ptr(struct change_parser **parser)
 
 static int member_unknown(struct slice name, struct error *err)
 {
-    static const char *const names[] = {"type", "key",  "value",    "encoding",
-                                        "seq",  "time", "if_absent"};
+    static const char *const names[] = {"type", "key",  "value",     "encoding",
+                                        "seq",  "time", "if_absent", "redacted"};
     char text[64] = "";
     size_t len = name.len < sizeof(text) ? name.len : sizeof(text) - 1;
     const char *nearest;
@@ -99,6 +99,9 @@ static int members_collect(struct json_value root, struct members *m, struct err
         } else if (is_named(name, "if_absent")) {
             m->if_absent = value;
             m->has_if_absent = true;
+        } else if (is_named(name, "redacted")) {
+            m->redacted = value;
+            m->has_redacted = true;
         } else if (!is_named(name, "seq") && !is_named(name, "time")) {
             return member_unknown(name, err);
         }
@@ -118,6 +121,7 @@ static int text_of(struct json_value value, const char *name, struct slice *out,
 static int type_parse(const struct members *m, struct change *out, struct error *err)
 {
     struct slice type = slice_of_text("put");
+    bool redacted = false;
 
     if (m->has_type && text_of(m->type, "type", &type, err) < 0) {
         return BLOCKDB_EINVAL;
@@ -126,6 +130,17 @@ static int type_parse(const struct members *m, struct change *out, struct error 
         return error_set(err, BLOCKDB_EINVAL, "\"type\" must be \"put\" or \"delete\"");
     }
     out->type = is_named(type, "put") ? CHANGE_PUT : CHANGE_DELETE;
+    if (m->has_redacted && !json_boolean(m->redacted, &redacted)) {
+        return error_set(err, BLOCKDB_EINVAL, "\"redacted\" must be true or false");
+    }
+    if (redacted && (out->type == CHANGE_DELETE || m->has_value || m->has_if_absent)) {
+        return error_set(err, BLOCKDB_EINVAL,
+                         "what is \"redacted\" is a put without \"value\" and \"if_absent\"");
+    }
+    if (redacted) {
+        out->type = CHANGE_REDACTED;
+        return BLOCKDB_OK;
+    }
     if (out->type == CHANGE_PUT && !m->has_value) {
         return error_set(err, BLOCKDB_EINVAL, "a put needs a \"value\"");
     }

@@ -12,7 +12,11 @@
 
 #include <stdbool.h>
 
-enum change_type { CHANGE_PUT, CHANGE_DELETE };
+enum change_type {
+    CHANGE_PUT,
+    CHANGE_DELETE,
+    CHANGE_REDACTED, /* a value that is no more: there is nothing to store */
+};
 
 struct change {
     enum change_type type;
@@ -28,7 +32,8 @@ struct change_parser *change_parser_new(void);
 void change_parser_free(struct change_parser *parser);
 void change_parser_free_ptr(struct change_parser **parser);
 
-/* Reads {"type":"put","key":...,"value":...,"encoding":...}. EINVAL: no JSON, a member that is
+/* Reads {"type":"put","key":...,"value":...,"encoding":...}, or a put with "redacted":true in place
+ * of the value. EINVAL: no JSON, a member that is
  * missing, unknown or of a wrong type, or bytes that are no base64. */
 RESULT_MUST_BE_USED int change_parse(struct change_parser *parser, struct slice line,
                                      struct change *out, struct error *err);

@@ -33,6 +33,7 @@ struct import {
     struct input in;
     struct loader loader;
     struct change_parser *parser;
+    uint64_t redacted; /* entries without a value, passed over */
     struct progress progress;
     const char *key_field; /* NULL: not given */
     struct csv_row *row;
@@ -62,7 +63,10 @@ static int import_change(struct import *im, const struct change *change, struct 
                          "\"if_absent\" is for batch: import has many batches and could not undo "
                          "the earlier ones");
     }
-    if (change->type == CHANGE_DELETE) {
+    if (change->type == CHANGE_REDACTED) {
+        im->redacted++;
+        rc = BLOCKDB_OK;
+    } else if (change->type == CHANGE_DELETE) {
         rc = loader_delete(&im->loader, change->key, err);
     } else {
         rc = loader_put(&im->loader, change->key, change->value, err);
@@ -300,6 +304,10 @@ static int import_csv_row(struct import *im, struct error *err)
     } else {
         change.value = csv_field(im->row, c->value);
     }
+    if (c->encoding != NO_COLUMN &&
+        slice_equal(csv_field(im->row, c->encoding), slice_of_text("redacted"))) {
+        change.type = CHANGE_REDACTED;
+    }
     if (rc == BLOCKDB_OK && c->encoding != NO_COLUMN &&
         slice_equal(csv_field(im->row, c->encoding), slice_of_text("base64"))) {
         rc = change_decode(im->parser, &change, err);
@@ -395,6 +403,7 @@ static void import_print(struct import *im)
     uint64_t seconds_1000 = elapsed / 1000000 > 0 ? elapsed / 1000000 : 1;
     const struct field fields[] = {
         {.name = "entries", .type = FIELD_NUMBER, .number = im->loader.entries},
+        {.name = "redacted", .type = FIELD_NUMBER, .number = im->redacted},
         {.name = "bytes_read", .type = FIELD_BYTES, .number = im->in.bytes_done},
         {.name = "elapsed_ns", .type = FIELD_NS, .number = elapsed},
         {.name = "entries_per_second",

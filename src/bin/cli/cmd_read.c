@@ -246,7 +246,8 @@ static void csv_print_field(struct cli *cli, struct slice field)
     out_text(&cli->out, ",");
 }
 
-/* One record of the columns key, value, encoding, seq, time. */
+/* One record of the columns key, value, encoding, seq, time. A redacted value is empty, with the
+ * encoding "redacted"; nothing needs its key, which is base64 then when it is no text. */
 static void csv_print_entry(struct cli *cli, const struct entry *entry, struct buf *scratch)
 {
     bool is_text = utf8_valid(entry->key) && utf8_valid(entry->value);
@@ -265,8 +266,11 @@ static void csv_print_entry(struct cli *cli, const struct entry *entry, struct b
         csv_print_field(cli, slice_of(scratch->data + key_len, scratch->len - key_len));
     }
     text_format_time(time, entry->version.time_ms);
-    out_format(&cli->out, "%s,%" PRIu64 ",%s\r\n", is_text ? "utf8" : "base64", entry->version.seq,
-               time);
+    out_format(&cli->out, "%s,%" PRIu64 ",%s\r\n",
+               entry->version.redacted ? "redacted"
+               : is_text               ? "utf8"
+                                       : "base64",
+               entry->version.seq, time);
 }
 
 static int export_print(struct cli *cli, struct blockdb_iter *iter, bool is_csv, struct error *err)

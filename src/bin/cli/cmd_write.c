@@ -141,6 +141,9 @@ static int batch_add(struct blockdb_batch *batch, const struct change *change, s
 {
     int rc = BLOCKDB_OK;
 
+    if (change->type == CHANGE_REDACTED) {
+        return BLOCKDB_OK;
+    }
     if (change->type == CHANGE_DELETE) {
         return blockdb_batch_delete(batch, change->key.data, change->key.len, err);
     }

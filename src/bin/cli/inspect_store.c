@@ -154,6 +154,7 @@ static int segment_describe(struct os *os, const char *path, struct segment_head
         return rc;
     }
     *out_info = (struct segment_info){.number = out_header->number,
+                                      .revision = out_header->revision,
                                       .first_seq = out_header->first_seq,
                                       .first_height = out_header->first_height};
     if (stat.len_bytes < 2 * SEGMENT_UNIT || stat.len_bytes % SEGMENT_UNIT != 0) {

@@ -15,7 +15,7 @@
 
 /* ---- Entries ------------------------------------------------------------------------------- */
 
-static const char *kind_name(enum blockdb_kind kind)
+const char *kind_name(enum blockdb_kind kind)
 {
     switch (kind) {
     case BLOCKDB_KIND_PUT:
@@ -36,7 +36,8 @@ static const char *kind_name(enum blockdb_kind kind)
 
 static bool has_value(const struct entry *entry)
 {
-    return !entry->keys_only && entry->version.kind != BLOCKDB_KIND_DELETE;
+    return !entry->keys_only && entry->version.kind != BLOCKDB_KIND_DELETE &&
+           !entry->version.redacted;
 }
 
 static void write_bytes(struct json_writer *w, const char *name, struct slice bytes, bool is_text)
@@ -60,6 +61,9 @@ void entry_print_json(struct out *out, const struct entry *entry)
     write_bytes(&w, "key", entry->key, is_text);
     if (has_value(entry)) {
         write_bytes(&w, "value", entry->value, is_text);
+    }
+    if (entry->version.redacted) {
+        json_writer_member_bool(&w, "redacted", true);
     }
     json_writer_member_text(&w, "encoding", is_text ? "utf8" : "base64");
     json_writer_member_u64(&w, "seq", entry->version.seq);
@@ -97,6 +101,9 @@ static void entry_print_table(struct entry_printer *p, const struct entry *entry
     } else if (entry->version.kind == BLOCKDB_KIND_DELETE) {
         pad(p->out, used, KEY_COLUMNS);
         out_text(p->out, "  (deleted)");
+    } else if (entry->version.redacted) {
+        pad(p->out, used, KEY_COLUMNS);
+        out_text(p->out, "  (redacted)");
     }
     out_text(p->out, "\n");
 }

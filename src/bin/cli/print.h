@@ -2,7 +2,8 @@
 /*
  * The four forms of output: table for people, json, jsonl, raw for scripts.
  *
- * PRINT-1  jsonl of entries is what import and batch read.
+ * PRINT-1  jsonl of entries is what import and batch read. An entry whose value was redacted has
+ *          "redacted":true in place of a value; they pass over it.
  * PRINT-2  A list in json is one array, in jsonl one object a line; a single thing is one object.
  *
  * Threads: one thread at a time.
@@ -39,6 +40,8 @@ struct entry_printer {
 void entry_printer_begin(struct entry_printer *p);
 void entry_print(struct entry_printer *p, const struct entry *entry);
 void entry_printer_end(struct entry_printer *p);
+/* "put", "delete" and so on. Static. */
+const char *kind_name(enum blockdb_kind kind);
 /* Appends the object of PRINT-1, without a line feed. */
 void entry_print_json(struct out *out, const struct entry *entry);
 
