@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "engine/batch.h"
 #include "engine/db.h"
+#include "engine/prove_file.h"
 #include "engine/read.h"
 #include "engine/verify.h"
 #include "ledger/merkle.h"
@@ -146,11 +147,40 @@ static int open_file(struct blockdb *db, struct error *err)
     }
 }
 
+/* Appends the leaves of entries [frontier->size, size), made of the stored entries. */
+static int append_entries(struct blockdb *db, uint64_t size, struct frontier *frontier,
+                          struct error *err)
+{
+    int rc = BLOCKDB_OK;
+
+    while (rc == BLOCKDB_OK && frontier->size < size) {
+        AUTO(proven_entry_deinit) struct proven_entry entry = {0};
+
+        rc = proven_entry_load(db, frontier->size, &entry, err);
+        if (rc == BLOCKDB_OK) {
+            frontier_append(frontier, &entry.hash);
+        }
+    }
+    return rc;
+}
+
 int heads_root_at(struct blockdb *db, uint64_t size, struct hash *out, struct error *err)
 {
+    /* After a crash the tiles of a database that may not write end before its ledger. */
+    uint64_t in_tiles = tile_files_count(db->tiles, 0);
     struct frontier frontier;
-    int rc = verify_frontier(db, size, &frontier, err);
+    struct tip tip;
+    int rc;
 
+    sealer_tip(db, &tip);
+    if (tip_seq(&tip) == size) {
+        frontier_root(&tip.frontier, out);
+        return BLOCKDB_OK;
+    }
+    rc = verify_frontier(db, size < in_tiles ? size : in_tiles, &frontier, err);
+    if (rc == BLOCKDB_OK) {
+        rc = append_entries(db, size, &frontier, err);
+    }
     if (rc == BLOCKDB_OK) {
         frontier_root(&frontier, out);
     }

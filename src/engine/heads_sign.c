@@ -78,19 +78,20 @@ static int append_lines(struct blockdb *db, struct slice printed, struct buf *ou
                         struct error *err)
 {
     struct lines lines = lines_of(printed);
+    bool is_form_right = printed.len > 0;
     struct slice line;
 
-    while (lines_next(&lines, &line)) {
+    while (is_form_right && lines_next(&lines, &line)) {
         struct note_signature signature;
 
-        if (note_signature_parse(line, &signature) < 0) {
-            break;
-        }
+        is_form_right = note_signature_parse(line, &signature) == BLOCKDB_OK;
     }
-    if (lines_left(&lines) || printed.len == 0) {
-        return error_set(err, BLOCKDB_EINVAL,
-                         "option signer_command: '%.200s' printed no signature line at line %zu",
-                         db->settings->signer_command, lines.number);
+    if (!is_form_right || lines_left(&lines)) {
+        return error_set(
+            err, BLOCKDB_EINVAL,
+            "option signer_command: '%.200s' printed what is no signature line, behind line "
+            "%zu",
+            db->settings->signer_command, lines.number);
     }
     return buf_append_slice(out, printed) < 0 ? error_set_no_memory(err) : BLOCKDB_OK;
 }
@@ -137,13 +138,14 @@ static int append_signatures(struct blockdb *db, struct slice text, struct buf *
     return h->keys.count > 0 ? BLOCKDB_OK : error_set(err, rc, "%s", later.message);
 }
 
-/* Builds the note of a head. */
+/* Builds the note of a head. What is kept must parse again. */
 static int make_note(struct blockdb *db, uint64_t size, const struct hash *root, struct buf *out,
                      struct error *err)
 {
     struct checkpoint checkpoint = {
         .origin = slice_of_text(db->heads->origin), .size = size, .root = *root};
     AUTO(buf_deinit) struct buf lines = {0};
+    struct note parsed;
     int rc = checkpoint_append(out, &checkpoint);
 
     if (rc < 0) {
@@ -156,7 +158,8 @@ static int make_note(struct blockdb *db, uint64_t size, const struct hash *root,
     if (buf_append_u8(out, '\n') < 0 || buf_append_slice(out, buf_slice(&lines)) < 0) {
         return error_set_no_memory(err);
     }
-    return BLOCKDB_OK;
+    rc = note_parse(buf_slice(out), &parsed, err);
+    return rc < 0 ? error_wrap(err, rc, "the signed head") : BLOCKDB_OK;
 }
 
 /* ---- A head -------------------------------------------------------------------------------- */
