@@ -46,6 +46,7 @@ class CliTest(unittest.TestCase):
 
     def environment(self, **extra):
         env = {k: v for k, v in os.environ.items() if not k.startswith('BLOCKDB_')}
+        env['XDG_STATE_HOME'] = self.path('state')  # pinned heads
         env.update(extra)
         return env
 

@@ -564,6 +564,44 @@ static void a_restored_copy_has_a_name_of_its_own(void **state)
     fixture_remove_dir(dir);
 }
 
+/* ---- Roots --------------------------------------------------------------------------------- */
+
+#define ROOTS 12
+
+/* After a crash the tiles of a database that is only read end where the manifest says. */
+static void roots_are_found_behind_the_tiles(void **state)
+{
+    struct blockdb_head heads[ROOTS];
+    struct os_crash *crashed;
+    struct blockdb *db;
+    struct world w;
+    struct error err;
+    unsigned i;
+
+    (void)state;
+    new_world(&w);
+    for (i = 0; i < ROOTS; i++) {
+        fixture_put(w.db, "a", "1", 1);
+        fixture_must(sealer_seal_all(w.db, &err), &err);
+        fixture_must(blockdb_head_get(w.db, &heads[i], &err), &err);
+        if (i == ROOTS / 2) {
+            reopen(&w);
+        }
+    }
+    assert_int_equal(os_crash_copy(w.disk, &crashed), BLOCKDB_OK);
+    db = fixture_open(os_crash_os(crashed), "/db", NULL, BLOCKDB_OPEN_READ_ONLY);
+    assert_true(tile_files_count(db->tiles, 0) < heads[ROOTS - 1].size);
+    for (i = 0; i < ROOTS; i++) {
+        struct hash root;
+
+        fixture_must(heads_root_at(db, heads[i].size, &root, &err), &err);
+        assert_memory_equal(root.bytes, heads[i].root, SHA256_LEN);
+    }
+    fixture_close(db);
+    os_crash_free(crashed);
+    world_free(&w);
+}
+
 /* ---- Power cuts ---------------------------------------------------------------------------- */
 
 #define SHOWN_MAX 8
@@ -670,6 +708,7 @@ int main(void)
         cmocka_unit_test(a_log_that_was_replaced_is_only_read),
         cmocka_unit_test(unknown_heads_stop_signing),
         cmocka_unit_test(a_restored_copy_has_a_name_of_its_own),
+        cmocka_unit_test(roots_are_found_behind_the_tiles),
         cmocka_unit_test(no_power_cut_brings_two_heads_of_one_size),
     };
 
