@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The formats of BlockDB's evidence, for check_log: Ed25519, signed notes and heads, the Merkle tree,
-entries, and the map of newest versions. Written from docs/format/ and the formats of C2SP alone,
+"""The formats of BlockDB's evidence, for check_log: Ed25519, signed notes and heads, the Merkle
+tree, entries, and the map of newest versions. Written from docs/format/ and the formats of C2SP alone,
 with nothing but Python's standard library; shares no code with the programs in C."""
 import base64
 import binascii
@@ -378,7 +378,7 @@ class Header:
             return
         need(self.height == before.height + 1, f'{what}: its height is not one more')
         need(self.previous == before_hash, f'{what}: it links to another header')
-        need(self.first == before.tree_size + 1, f'{what}: it does not begin behind the last header')
+        need(self.first == before.tree_size + 1, f'{what}: it begins elsewhere than it must')
         need(self.time >= before.time and self.term >= before.term and
              self.map_size >= before.map_size, f'{what}: time, term or map go back')
         need(self.map_size != before.map_size or self.map_root == before.map_root,

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""blockdb-cli audit and tools/check_log, side by side: both accept the same good logs and refuse the
-same damaged and forged ones, from a directory, over HTTP and from a database.
+"""blockdb-cli audit and tools/check_log, side by side: both accept the same good logs and refuse
+the same damaged and forged ones, from a directory, over HTTP and from a database.
 
 Usage: test_audit_log.py BLOCKDB-CLI MAKE-LOG CHECK-LOG"""
 import functools
@@ -32,8 +32,8 @@ FOREIGN_HEAD = '''example.com/log/testdata
 15
 rKbDipCvhuX1GZ7g5BBe8sA6BbJ7ja/1nk427v383cs=
 
-\u2014 example.com/log/testdata M9e0luh4jTG+UMBqOUo9/q+yAEvx1ilBEniMvjf1zfcBOhg+CKubMt53MvIt/uEWP6zdkdI\
-Qzd/fmwlM/dlPWF74ewI=
+\u2014 example.com/log/testdata M9e0luh4jTG+UMBqOUo9/q+yAEvx1ilBEniMvjf1zfcBOhg+CKubMt53MvIt/uEWP\
+6zdkdIQzd/fmwlM/dlPWF74ewI=
 '''
 
 

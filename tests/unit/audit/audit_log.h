@@ -42,6 +42,8 @@ void test_log_deinit(struct test_log *log);
 
 /* Appends one leaf; its time is the log's. */
 void test_log_append(struct test_log *log, const struct leaf *leaf);
+/* Takes over the bytes of the newest leaf, which were changed behind the log's back. */
+void test_log_rehash(struct test_log *log, uint64_t seq);
 /* Appends a put of key "key-<number>" as position of count in its batch. */
 void test_log_put(struct test_log *log, unsigned number, unsigned position, unsigned count);
 void test_log_delete(struct test_log *log, unsigned number);
@@ -50,6 +52,9 @@ void test_log_epoch(struct test_log *log, uint64_t epoch);
 void test_log_config(struct test_log *log, const char *name);
 /* Ends the block with its header. */
 void test_log_seal(struct test_log *log);
+/* The same after `change` (not NULL) has changed the header; a header must stay legal by itself. */
+typedef void (*test_header_fn)(struct block_header *header);
+void test_log_seal_as(struct test_log *log, test_header_fn change);
 /* Appends `blocks` blocks of some puts, batches and deletes, the same for the same seed. */
 void test_log_fill(struct test_log *log, unsigned blocks, uint64_t seed);
 
