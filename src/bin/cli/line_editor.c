@@ -1,31 +1,48 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bin/cli/line_editor.h"
 
+#include "base/library.h"
 #include "base/mem.h"
 #include "bin/cli/signals.h"
 
-#include <dlfcn.h>
+#include <assert.h>
 #include <histedit.h>
 #include <stdio.h>
 
-#define LIBRARY "libedit.so.2"
 #define HISTORY_LINES 1000
 #define LISTED_MAX 60
 
-/* The functions of libedit that are used, found by name. */
+/* The functions of libedit that are used, in the order of symbol_names. */
 struct libedit {
-    void *handle;
-    EditLine *(*el_init)(const char *, FILE *, FILE *, FILE *);
-    void (*el_end)(EditLine *);
-    const char *(*el_gets)(EditLine *, int *);
-    int (*el_set)(EditLine *, int, ...);
-    int (*el_get)(EditLine *, int, ...);
-    const LineInfo *(*el_line)(EditLine *);
-    int (*el_insertstr)(EditLine *, const char *);
-    void (*el_deletestr)(EditLine *, int);
-    History *(*history_init)(void);
-    void (*history_end)(History *);
-    int (*history)(History *, HistEvent *, int, ...);
+    LIBRARY_FUNCTION(el_init);
+    LIBRARY_FUNCTION(el_end);
+    LIBRARY_FUNCTION(el_gets);
+    LIBRARY_FUNCTION(el_set);
+    LIBRARY_FUNCTION(el_get);
+    LIBRARY_FUNCTION(el_line);
+    LIBRARY_FUNCTION(el_insertstr);
+    LIBRARY_FUNCTION(el_deletestr);
+    LIBRARY_FUNCTION(history_init);
+    LIBRARY_FUNCTION(history_end);
+    LIBRARY_FUNCTION(history);
+};
+
+static const char *const symbol_names[] = {
+    "el_init",      "el_end",       "el_gets",      "el_set",      "el_get",  "el_line",
+    "el_insertstr", "el_deletestr", "history_init", "history_end", "history",
+};
+
+#define SYMBOL_COUNT (sizeof symbol_names / sizeof *symbol_names)
+static_assert(sizeof(struct libedit) == SYMBOL_COUNT * sizeof(void *), "each function has a name");
+
+static const char *const sonames[] = {"libedit.so.2", NULL};
+
+static const struct library libedit = {
+    .name = "libedit",
+    .package = "libedit2",
+    .sonames = sonames,
+    .symbols = symbol_names,
+    .symbol_count = SYMBOL_COUNT,
 };
 
 struct line_editor {
@@ -45,30 +62,6 @@ void line_candidates_add(struct line_candidates *candidates, struct slice word)
         return;
     }
     candidates->count++;
-}
-
-/* Finds one function; false when the library has none of that name. */
-static bool find(void *handle, const char *name, void *out_function)
-{
-    void *symbol = dlsym(handle, name);
-
-    memcpy(out_function, &symbol, sizeof(symbol));
-    return symbol != NULL;
-}
-
-static bool libedit_load(struct libedit *lib)
-{
-    lib->handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-    return lib->handle != NULL && find(lib->handle, "el_init", &lib->el_init) &&
-           find(lib->handle, "el_end", &lib->el_end) &&
-           find(lib->handle, "el_gets", &lib->el_gets) &&
-           find(lib->handle, "el_set", &lib->el_set) && find(lib->handle, "el_get", &lib->el_get) &&
-           find(lib->handle, "el_line", &lib->el_line) &&
-           find(lib->handle, "el_insertstr", &lib->el_insertstr) &&
-           find(lib->handle, "el_deletestr", &lib->el_deletestr) &&
-           find(lib->handle, "history_init", &lib->history_init) &&
-           find(lib->handle, "history_end", &lib->history_end) &&
-           find(lib->handle, "history", &lib->history);
 }
 
 /* How many bytes all candidates have in common. */
@@ -149,21 +142,16 @@ static unsigned char complete_with(struct line_editor *editor)
     return result;
 }
 
-/* Callbacks get the EditLine alone, and what it keeps for us is behind el_get(), so that function
- * is looked up again. The library stays loaded meanwhile: the editor holds it, too. */
+/* Callbacks get the EditLine alone, and what it keeps for us is behind el_get(), so that the
+ * functions are asked for again; the library is loaded, since it calls. */
 static struct line_editor *callback_editor(EditLine *el)
 {
-    void *handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
-    int (*el_get)(EditLine *, int, ...);
+    struct libedit lib;
     void *editor = NULL;
 
-    if (handle == NULL) {
-        return NULL;
+    if (library_load(&libedit, &lib, NULL) == BLOCKDB_OK) {
+        (void)lib.el_get(el, EL_CLIENTDATA, &editor);
     }
-    if (find(handle, "el_get", &el_get)) {
-        (void)el_get(el, EL_CLIENTDATA, &editor);
-    }
-    (void)dlclose(handle);
     return editor;
 }
 
@@ -211,7 +199,7 @@ struct line_editor *line_editor_new(const struct line_editor_options *options)
         return NULL;
     }
     editor->options = *options;
-    if (libedit_load(&editor->lib)) {
+    if (library_load(&libedit, &editor->lib, NULL) == BLOCKDB_OK) {
         editor->el = editor->lib.el_init("blockdb-cli", stdin, stdout, stderr);
     }
     if (editor->el == NULL) {
@@ -245,9 +233,6 @@ void line_editor_free(struct line_editor *editor)
     }
     if (editor->el != NULL) {
         editor->lib.el_end(editor->el);
-    }
-    if (editor->lib.handle != NULL) {
-        (void)dlclose(editor->lib.handle);
     }
     mem_free(editor);
 }
