@@ -36,8 +36,7 @@ int redact_progress(const struct blockdb_redact_options *options, unsigned steps
     return BLOCKDB_OK;
 }
 
-/* ---- WAL and memtables ------------------------------------------------------------------------
- */
+/* ---- WAL and memtables ----------------------------------------------------------------------- */
 
 /* Begins a fresh WAL file, then waits until all before it is in the ledger: others may have written
  * into the old file up to that moment. */
@@ -75,8 +74,7 @@ static int flush_memtables(const struct erasure *e, struct error *err)
     return is_wanted ? blockdb_flush(e->db, err) : BLOCKDB_OK;
 }
 
-/* ---- Tables -----------------------------------------------------------------------------------
- */
+/* ---- Tables ---------------------------------------------------------------------------------- */
 
 /* The number of a table in force that has the value of entry seq inline; 0 when there is none. */
 static int find_inline(struct blockdb *db, struct slice key, uint64_t seq, uint64_t *out_number,
@@ -186,8 +184,7 @@ static int erase_tables(const struct erasure *e, struct error *err)
     return rc < 0 ? rc : os_sync_dir(e->db->os, e->db->dir, err);
 }
 
-/* ---- The ledger, on the sealer's thread ---------------------------------------------------------
- */
+/* ---- The ledger, on the sealer's thread ------------------------------------------------------ */
 
 /* The record must be the one the tree has, or the redaction would cover up a change. */
 static int check_leaf(struct blockdb *db, uint64_t seq, const struct record *record,
@@ -319,8 +316,7 @@ static int erase_ledger(struct blockdb *db, void *arg, struct error *err)
     return rc;
 }
 
-/* ---- The end ----------------------------------------------------------------------------------
- */
+/* ---- The end --------------------------------------------------------------------------------- */
 
 static bool is_table_out_of_force(void *state, uint64_t file)
 {

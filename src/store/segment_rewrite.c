@@ -76,7 +76,7 @@ static bool is_named(const struct segment_rewrite *rewrite, uint64_t seq, uint32
     return i < rewrite->count && rewrite->seqs[i] - seq < count;
 }
 
-/* ---- Pages ---------------------------------------------------------------------------------- */
+/* ---- Pages ----------------------------------------------------------------------------------- */
 
 static int reserve_records(struct rewriter *r, uint32_t count)
 {
@@ -171,7 +171,7 @@ static int move_page(struct rewriter *r, const struct segment_place *place, stru
     return BLOCKDB_OK;
 }
 
-/* ---- Blocks --------------------------------------------------------------------------------- */
+/* ---- Blocks ---------------------------------------------------------------------------------- */
 
 /* Length of all records of the block as it is made now. */
 static uint64_t page_records_len(const struct rewriter *r, const struct segment_page *page,
@@ -264,7 +264,7 @@ static int copy_blocks(struct rewriter *r, const struct segment *from, struct er
     return rc == BLOCKDB_ENOTFOUND ? BLOCKDB_OK : rc;
 }
 
-/* ---- The file ------------------------------------------------------------------------------- */
+/* ---- The file -------------------------------------------------------------------------------- */
 
 /* Gives the new file the index of a finished segment. */
 static int finish(struct rewriter *r, struct error *err)

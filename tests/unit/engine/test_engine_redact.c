@@ -302,8 +302,7 @@ static void test_interrupted(void **state)
     }
 }
 
-/* ---- A mark without an order is tampering ------------------------------------------------------
- */
+/* ---- A mark without an order is tampering ---------------------------------------------------- */
 
 struct forgery {
     struct blockdb *db;

@@ -141,8 +141,7 @@ static struct os_crash *copy_image(void)
     return disk;
 }
 
-/* ---- Power cuts --------------------------------------------------------------------------------
- */
+/* ---- Power cuts ------------------------------------------------------------------------------ */
 
 static bool cut_at(uint64_t nth)
 {
@@ -181,8 +180,7 @@ static void test_power_cuts(void **state)
     assert_true(nth > 20 && nth < ROUNDS_MAX);
 }
 
-/* ---- Failing operations ------------------------------------------------------------------------
- */
+/* ---- Failing operations ---------------------------------------------------------------------- */
 
 static bool fail_at(uint64_t nth, const struct os_fault_plan *shape)
 {
@@ -235,8 +233,7 @@ static void test_disk_full(void **state)
         .classes = OS_FAULT_WRITE | OS_FAULT_PREALLOCATE | OS_FAULT_OPEN, .code = BLOCKDB_ENOSPC});
 }
 
-/* ---- Lack of memory ----------------------------------------------------------------------------
- */
+/* ---- Lack of memory -------------------------------------------------------------------------- */
 
 static _Atomic uint64_t allocations_left;
 static atomic_bool hook_on;
@@ -293,8 +290,7 @@ static void test_allocation_fails(void **state)
     assert_true(nth > step && nth < ROUNDS_MAX);
 }
 
-/* ---- Others at work ----------------------------------------------------------------------------
- */
+/* ---- Others at work -------------------------------------------------------------------------- */
 
 struct company {
     struct blockdb *db;

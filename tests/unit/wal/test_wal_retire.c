@@ -217,9 +217,107 @@ static void test_leftover_is_used_again(void **state)
     wal_fixture_deinit(&f);
 }
 
+/* How often a frame's payload stands in a file of the directory. */
+static unsigned count_payload(struct wal_fixture *f, const struct buf *needle)
+{
+    static const char *const suffixes[] = {".wal", ".wal.old", ".tmp"};
+    unsigned found = 0;
+    size_t i;
+    size_t n;
+
+    for (i = 0; i < 3; i++) {
+        char path[512];
+
+        for (n = 0; test_find_file(f, suffixes[i], n, path); n++) {
+            AUTO(buf_deinit) struct buf bytes = {0};
+
+            test_read_file(f->os, path, &bytes);
+            found += memmem(bytes.data, bytes.len, needle->data, needle->len) != NULL;
+        }
+    }
+    return found;
+}
+
+/* A frame of its own bytes, unlike those of the fixture. */
+static void append_secret(struct wal_fixture *f, const struct buf *secret)
+{
+    struct slice part = buf_slice(secret);
+    struct wal_frame frame = {
+        .parts = &part, .part_count = 1, .first_seq = f->seq, .end_seq = f->seq + 1};
+
+    assert_int_equal(wal_append(f->wal, &frame, &f->position, &f->err), 0);
+    f->seq++;
+}
+
+static void erase(bool prewrite, bool helper, unsigned frames_behind)
+{
+    AUTO(buf_deinit) struct buf secret = {0};
+    struct wal_fixture f;
+    unsigned i;
+
+    for (i = 0; i < 64; i++) {
+        assert_int_equal(buf_append_u8(&secret, (uint8_t)(200 + i * 7)), 0);
+    }
+    wal_fixture_init_memory(&f);
+    f.options.keep_bytes = 2 * WAL_SEGMENT_BYTES_MIN;
+    f.options.prewrite = prewrite;
+    f.options.helper_thread = helper;
+    assert_int_equal(wal_fixture_open(&f, NULL), 0);
+    wal_fixture_fill(&f, 30, 1000);
+    append_secret(&f, &secret);
+    for (i = 0; i < frames_behind; i++) {
+        wal_fixture_fill(&f, 1, 1000);
+        if (i % 50 == 49) {
+            assert_int_equal(wal_retire(f.wal, f.seq, &f.err), 0);
+        }
+    }
+    assert_true(frames_behind > 0 || count_payload(&f, &secret) > 0); /* the search sees */
+    assert_int_equal(wal_rotate(f.wal, f.seq, &f.err), 0);
+    assert_int_equal(wal_erase(f.wal, f.seq, &f.err), 0);
+    assert_int_equal(count_payload(&f, &secret), 0);
+    assert_int_equal(test_count_files(&f, ".wal.old"), 0);
+    wal_fixture_fill(&f, 100, 1000);
+    assert_int_equal(wal_retire(f.wal, f.seq, &f.err), 0);
+    assert_int_equal(count_payload(&f, &secret), 0);
+    f.options.helper_thread = false;
+    check_survives(&f, f.seq - 1);
+    wal_fixture_deinit(&f);
+}
+
+/* After a rotation nothing that was written before it stays, wherever the files went meanwhile. */
+static void test_erase(void **state)
+{
+    static const unsigned frames_behind[] = {0, 60, 200, 330};
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < 4; i++) {
+        erase(false, false, frames_behind[i]);
+        erase(true, false, frames_behind[i]);
+        erase(true, true, frames_behind[i]);
+    }
+}
+
+/* An empty frame begins a segment and is read back as nothing. */
+static void test_rotate_and_open(void **state)
+{
+    struct wal_fixture f;
+
+    (void)state;
+    open_fresh(&f, 0, false);
+    assert_int_equal(wal_rotate(f.wal, f.seq, &f.err), 0);
+    wal_fixture_fill(&f, 10, 100);
+    assert_int_equal(wal_rotate(f.wal, f.seq, &f.err), 0);
+    assert_int_equal(wal_rotate(f.wal, f.seq, &f.err), 0);
+    check_survives(&f, 0);
+    wal_fixture_deinit(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_erase),
+        cmocka_unit_test(test_rotate_and_open),
         cmocka_unit_test(test_keep_none),
         cmocka_unit_test(test_keep_some),
         cmocka_unit_test(test_retire_by_and_by),
