@@ -483,7 +483,9 @@ static const struct command backup_command = {
     .name = "backup",
     .arguments = "DIR",
     .summary = "copy the database into a new directory",
-    .help = "DIR must not exist or be empty. The copy opens by itself, and restore takes it.",
+    .help =
+        "DIR must not exist or be empty. The copy opens by itself, with --no-pin once it is older "
+        "than what was seen of the log; restore takes it.",
     .options = no_options,
     .arguments_min = 1,
     .arguments_max = 1,
