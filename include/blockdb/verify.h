@@ -300,7 +300,8 @@ enum blockdb_require {
     BLOCKDB_REQUIRE_HISTORY = 1 << 3, /* ... and all its versions are shown */
 };
 
-/* What the caller asked for, so that a genuine proof of something else is refused. */
+/* What the caller asked for, so that a genuine proof of something else is refused. Whoever asked
+ * for a key sets `key`: a proof that it is absent is easily turned into one that another key is. */
 struct blockdb_expectations {
     size_t size;
     uint64_t seq;    /* the entry; BLOCKDB_SEQ_NONE: any */
