@@ -315,6 +315,8 @@ static void start_tasks(const struct witness_round *round, const struct task *pa
 
     for (i = 0; i < round->policy->witness_count; i++) {
         struct task *t = &tasks[i];
+        struct error own;
+        int rc;
 
         if (!is_asked(round, i)) {
             continue;
@@ -322,8 +324,12 @@ static void start_tasks(const struct witness_round *round, const struct task *pa
         *t = *pattern;
         t->witness = &round->policy->witnesses[i];
         t->outcome = &outcomes[i];
-        t->outcome->status = os_thread_start(round->os, "witness", task_run, t, &t->thread,
-                                             &t->outcome->error);
+        rc = os_thread_start(round->os, "witness", task_run, t, &t->thread, &own);
+        /* Once it runs, the outcome is the thread's. */
+        if (rc < 0) {
+            t->outcome->status = rc;
+            t->outcome->error = own;
+        }
     }
 }
 
