@@ -5,6 +5,7 @@ import hashlib
 import http.client
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -334,7 +335,8 @@ class WitnessTest(CliTest):
             self.send_raw(w, chance.randbytes(length))
         self.send_raw(w, b'GET ' + b'/' * 100000 + b' HTTP/1.1\r\nHost: x\r\n\r\n')
         self.send_raw(w, b'GET / HTTP/1.1\r\n' + b'X: y\r\n' * 20000 + b'\r\n')
-        self.send_raw(w, b'POST /add-checkpoint HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\nold')
+        self.send_raw(w, b'POST /add-checkpoint HTTP/1.1\r\nHost: x\r\n'
+                         b'Content-Length: 50\r\n\r\nold')
         self.send_raw(w, b'POST /add-checkpoint HTTP/1.1\r\nHost: x\r\n'
                          b'Transfer-Encoding: chunked\r\n\r\n' + b'10000\r\n' + b'x' * 0x10000
                          + b'\r\n10000\r\n' + b'x' * 0x10000 + b'\r\n0\r\n\r\n')
@@ -432,6 +434,23 @@ class WitnessTest(CliTest):
         self.assertNotEqual(result.code, 0)
         self.assertIn(head, result.err)
         self.assertIn('damaged', result.err)
+
+    def test_example_of_the_documentation(self):
+        page = os.path.join(os.path.dirname(__file__), '../../../docs/operate/evidence.md')
+        with open(page, encoding='utf-8') as f:
+            script = re.search(r'```sh\n(.*?)```', f.read(), re.S).group(1)
+        address = self.closed_address()
+        self.assertIn('127.0.0.1:18090', script)
+        script = script.replace('127.0.0.1:18090', address)
+        script = "witness=; trap 'kill $witness 2> /dev/null || true' EXIT\n" + script
+        os.symlink(harness.PROGRAM, self.path('blockdb-cli'))
+        env = self.environment()
+        env['PATH'] = self.folder.name + ':' + env['PATH']
+        done = subprocess.run(['bash', '-euc', script], cwd=self.folder.name, env=env,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120,
+                              check=False)
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        self.assertIn('order:1', done.stdout.decode())
 
 
 if __name__ == '__main__':
