@@ -211,6 +211,81 @@ class Header:
         return Entry(BLOCK_HEADER, value=self.payload(), time=self.time)
 
 
+# ---- docs/format/map.md ----------------------------------------------------------------------
+
+
+def map_place(collection, key):
+    return sha256(b'bdb:mapk' + struct.pack('>I', collection) + key)
+
+
+def map_chain(versions):
+    chain = bytes(32)
+    for seq, entry in versions:
+        chain = sha256(b'bdb:hist' + chain + struct.pack('>Q', seq) + entry)
+    return chain
+
+
+class MapLeaf:
+    """The leaf of a key: its versions (seq, leaf hash), the newest last."""
+
+    def __init__(self, place, versions, flags=0):
+        self.place = place
+        seq, entry = versions[-1]
+        self.data = (place + struct.pack('>Q', seq) + entry + struct.pack('>Q', len(versions)) +
+                     map_chain(versions) + bytes([flags]))
+        self.hash = sha256(b'\x02' + self.data)
+
+
+def bit_of(place, bit):
+    return place[bit // 8] >> (7 - bit % 8) & 1
+
+
+def map_split(leaves, bit):
+    """The first bit from `bit` on at which the places differ, and the two sides."""
+    while True:
+        sides = [[leaf for leaf in leaves if bit_of(leaf.place, bit) == side] for side in (0, 1)]
+        if sides[0] and sides[1]:
+            return bit, sides
+        bit += 1
+
+
+def map_root(leaves, bit=0):
+    if not leaves:
+        return sha256(b'bdb:map0')
+    if len(leaves) == 1:
+        return leaves[0].hash
+    bit, (left, right) = map_split(leaves, bit)
+    return sha256(b'\x03' + bytes([bit]) + map_root(left, bit + 1) + map_root(right, bit + 1))
+
+
+def map_proof(leaves, place):
+    if not leaves:
+        return b'\x00'
+    bit = 0
+    steps = b''
+    count = 0
+    while len(leaves) > 1:
+        bit, sides = map_split(leaves, bit)
+        side = bit_of(place, bit)
+        steps += bytes([bit]) + map_root(sides[1 - side], bit + 1)
+        leaves = sides[side]
+        count += 1
+        bit += 1
+    return b'\x01' + leaves[0].data + struct.pack('>H', count) + steps
+
+
+def map_leaves(n):
+    """Keys "k0", "k1" ...: key i has 1 + i % 3 versions, entry i of them being that of seq
+    1000 i + version; every fifth is deleted, every seventh of the others redacted."""
+    out = []
+    for i in range(n):
+        versions = [(1000 * i + v, leaf_hash(b'entry %d' % (1000 * i + v)))
+                    for v in range(1 + i % 3)]
+        flags = 1 if i % 5 == 4 else 2 if i % 7 == 6 else 0
+        out.append(MapLeaf(map_place(0, b'k%d' % i), versions, flags))
+    return out
+
+
 # ---- The vectors -----------------------------------------------------------------------------
 
 
@@ -365,11 +440,29 @@ def large_tree_vectors():
         yield f'tree.consistency.{m}', sha256(b''.join(tree.consistency(m, 0, size)))
 
 
+def map_vectors():
+    yield '# Leaves as map_leaves() in tools/ledger_vectors.py makes them.'
+    yield 'map.place.key', map_place(0, b'key')
+    yield 'map.place.account', map_place(0x01020304, b'account/42')
+    leaves = map_leaves(200)
+    for i in (0, 1, 2, 4, 6):
+        yield f'map.leaf.{i}', leaves[i].data
+        yield f'map.leaf.{i}.hash', leaves[i].hash
+    for n in (0, 1, 2, 3, 10, 50, 200):
+        yield f'map.root.{n}', map_root(leaves[:n])
+        yield f'map.proof.{n}.k7', map_proof(leaves[:n], map_place(0, b'k7'))
+    proofs = hashlib.sha256()
+    for i in range(400):
+        proofs.update(map_proof(leaves, map_place(0, b'k%d' % i)))
+    yield '# Proofs of k0 to k399 among 200 leaves, joined and hashed.'
+    yield 'map.proofs', proofs.digest()
+
+
 def text():
     lines = ['# SPDX-License-Identifier: Apache-2.0',
              '# Made by tools/ledger_vectors.py; formats: docs/format/. Never changes.']
     for make in (commitment_vectors, entry_vectors, header_vectors, small_tree_vectors,
-                 range_vectors, large_tree_vectors):
+                 range_vectors, large_tree_vectors, map_vectors):
         lines.append('')
         for item in make():
             lines.append(item if isinstance(item, str) else f'{item[0]} = {item[1].hex()}')
@@ -408,6 +501,12 @@ def seeds():
         sizes = struct.pack('>QQ', m, n)
         yield ('proof', f'consistency_{m}_{n}', b'\x01' + sizes + tree.root(0, m) +
                tree.root(0, n) + b''.join(tree.consistency(m, 0, n)))
+    for n in (0, 1, 2, 50, 200):
+        some = map_leaves(n)
+        for key in (b'k0', b'k7'):
+            place = map_place(0, key)
+            yield ('map_proof', f'{key.decode()}_{n}', map_root(some) + place +
+                   map_proof(some, place))
 
 
 def write_seeds():

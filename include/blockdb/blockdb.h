@@ -396,6 +396,9 @@ struct blockdb_stats {
     uint64_t filter_checks, filter_negatives, filter_false_positives;
     uint64_t memtable_hits, table_hits, ledger_reads;
     uint64_t heads_signed, head_failures; /* a head or its signer failed */
+    /* The map of newest versions (proof_map): entries it reflects, sealed ones it does not yet,
+     * keys, bytes of its file. */
+    uint64_t map_size, map_lag, map_keys, map_bytes;
 };
 #define BLOCKDB_STATS_INIT                                                                         \
     {                                                                                              \

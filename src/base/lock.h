@@ -41,6 +41,7 @@ enum lock_rank {
     LOCK_RANK_WORKERS = 60,      /* the pool that flushes and merges */
     LOCK_RANK_WAL = 70,          /* segment hand-over and the prewriter */
     LOCK_RANK_SEGMENT = 80,      /* ledger segments */
+    LOCK_RANK_MAP = 85,          /* the map of newest versions */
     LOCK_RANK_MEMTABLE = 90,
     LOCK_RANK_CACHE = 100, /* one shard of a cache */
     LOCK_RANK_IO_BUDGET = 110,

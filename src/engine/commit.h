@@ -38,6 +38,7 @@ struct commit_request {
     const uint8_t *client_id; /* or NULL */
     uint64_t request;
     bool seal;           /* end the block behind this request, if it has entries */
+    bool seal_empty;     /* with seal: also where it has none */
     bool freeze;         /* then freeze the active memtable, so that it is flushed */
     bool rotate;         /* then go on in a fresh file of the WAL (wal_rotate()) */
     blockdb_write_cb cb; /* NULL: a thread waits */

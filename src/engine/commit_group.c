@@ -168,9 +168,11 @@ static void judge(struct group *g, struct commit_request *request)
 /* Whether the open block ends behind this request. */
 static bool block_ends(const struct group *g, const struct commit_request *request)
 {
-    return g->block_entries > 0 &&
-           (request->seal || g->block_entries >= g->db->settings->blockchain_batch_size ||
-            g->block_bytes >= BLOCK_BYTES_MAX);
+    if (g->block_entries == 0) {
+        return request->seal_empty;
+    }
+    return request->seal || g->block_entries >= g->db->settings->blockchain_batch_size ||
+           g->block_bytes >= BLOCK_BYTES_MAX;
 }
 
 static void block_count(struct group *g, const struct commit_request *request)

@@ -92,6 +92,7 @@ struct blockdb {
     struct workers workers;
     struct ticker ticker;
     struct heads *heads;
+    struct map *map; /* or NULL: without proofs of newest versions */
     struct redactions redactions;
 };
 

@@ -30,12 +30,15 @@
 #include "crypto/sha256.h"
 #include "ledger/block_header.h"
 #include "ledger/map_proof.h"
+#include "ledger/record.h"
 
 #include <blockdb/blockdb.h>
 
 /* How far headers may lag behind while the map follows. */
 #define MAP_LAG_BLOCKS 16
 #define MAP_LAG_ENTRIES 32768
+/* Memory that it may take. */
+#define MAP_BYTES_MAX (240ull * 1024 * 1024)
 
 struct map;
 
@@ -50,6 +53,38 @@ static inline struct map_statement map_statement_of(const struct block_header *h
 {
     return (struct map_statement){.size = header->map_size, .root = header->map_root};
 }
+
+/* Makes the map where the option asks for it, before the threads of the database start. ENOMEM. */
+RESULT_MUST_BE_USED int map_open(struct blockdb *db, struct error *err);
+/* Starts its thread. */
+RESULT_MUST_BE_USED int map_start(struct blockdb *db, struct error *err);
+/* Writes what is cheap to write to the file and ends the thread; after the sealer has ended. */
+void map_stop(struct blockdb *db);
+void map_close(struct blockdb *db);
+
+/* A block on its way into the ledger; all borrowed for the call. */
+struct map_block {
+    const struct record *records; /* of its entries, without the header */
+    const struct hash *leaves;
+    size_t count;
+    uint64_t first_seq;
+    struct map_statement last; /* what the header before says */
+    bool more_wait;            /* other blocks wait to be sealed */
+};
+
+/* Hands a block over and says what its header is to say. May be repeated for the same block. Waits
+ * for the map where it lags too far behind, or nothing else is to be done (MAP-1). */
+void map_seal(struct blockdb *db, const struct map_block *block, struct map_statement *out);
+
+struct map_stats {
+    uint64_t size;        /* entries that the map reflects */
+    uint64_t lag_entries; /* sealed entries that it does not */
+    uint64_t key_count;
+    uint64_t file_bytes;
+    uint64_t memory_bytes;
+};
+/* Zeros without a map. */
+void map_get_stats(struct blockdb *db, struct map_stats *out);
 
 /* Proves what a key is in the map as a header says it: the header of the newest signed head, say.
  * EBUSY: the map is still being built, or is past that state already: try a newer header, after

@@ -10,10 +10,11 @@
 #include "engine/map_tree_priv.h"
 #include "ledger/merkle.h"
 
-/* A file is written again, when closing, for at least this share of its leaves: one of so many. */
-#define SAVE_SHARE 8
-/* ... or when it is no longer than this many leaves. */
+/* A file of so many leaves is written again when closing; a longer one only for at least a share of
+ * its leaves, one of so many, and not one that is longer still. */
 #define SAVE_LEAVES 65536
+#define SAVE_SHARE 8
+#define SAVE_LEAVES_MAX (8 * SAVE_LEAVES)
 /* Between two looks at whether to stop. */
 #define SAVE_STEP_LEAVES 8192
 
@@ -182,14 +183,20 @@ static int finish_merge(struct map_tree *t, uint64_t durable_size, const atomic_
     return rc;
 }
 
+static bool is_cheap(const struct map_tree *t)
+{
+    uint64_t changed = map_tree_delta_count(t);
+
+    return t->leaf_count <= SAVE_LEAVES ||
+           (t->leaf_count <= SAVE_LEAVES_MAX && changed >= t->leaf_count / SAVE_SHARE);
+}
+
 int map_tree_save(struct map_tree *t, uint64_t durable_size, enum map_save how,
                   const atomic_bool *stop, struct error *err)
 {
-    uint64_t changed = map_tree_delta_count(t);
     int rc;
 
-    if (changed == 0 || (how == MAP_SAVE_CHEAP && t->leaf_count > SAVE_LEAVES &&
-                         changed < t->leaf_count / SAVE_SHARE)) {
+    if (map_tree_delta_count(t) == 0 || (how == MAP_SAVE_CHEAP && !is_cheap(t))) {
         return BLOCKDB_OK;
     }
     rc = finish_merge(t, durable_size, stop, err);

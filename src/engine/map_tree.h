@@ -39,8 +39,6 @@
 /* Changed leaves in memory after which they are merged into a file, and when to give up. */
 #define MAP_TREE_DELTA_MAX (192u * 1024)
 #define MAP_TREE_DELTA_LIMIT (2u * MAP_TREE_DELTA_MAX)
-/* What a tree may take: two deltas, the array, states before, and room for one update. */
-#define MAP_TREE_BYTES_MAX (240ull * 1024 * 1024)
 
 enum map_update_kind {
     MAP_UPDATE_PUT,

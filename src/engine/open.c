@@ -13,6 +13,7 @@
 #include "engine/db.h"
 #include "engine/declare.h"
 #include "engine/flush.h"
+#include "engine/map.h"
 #include "engine/recover.h"
 #include "engine/redact.h"
 #include "store/identity.h"
@@ -350,7 +351,10 @@ static int start_threads(struct blockdb *db, struct error *err)
     if (db->read_only) {
         return BLOCKDB_OK;
     }
-    rc = sealer_start(db, err);
+    rc = map_start(db, err);
+    if (rc == BLOCKDB_OK) {
+        rc = sealer_start(db, err);
+    }
     if (rc == BLOCKDB_OK) {
         rc = workers_start(db, err);
     }
@@ -406,6 +410,9 @@ static int open_steps(struct blockdb *db, const char *dir, unsigned flags, struc
         rc = redact_load(db, state->redactions_from, err);
     }
     if (rc == BLOCKDB_OK) {
+        rc = map_open(db, err);
+    }
+    if (rc == BLOCKDB_OK) {
         declared_epoch = state->epoch; /* the state is not to be read beside appends */
         rc = start_threads(db, err);
     }
@@ -431,6 +438,7 @@ static void stop_threads(struct blockdb *db)
     if (db->has_seal_queue) {
         sealer_stop(db);
     }
+    map_stop(db);
     if (db->workers.busy != NULL) {
         workers_stop(db);
     }
@@ -451,6 +459,7 @@ static void db_free(struct blockdb *db)
     }
     sealer_deinit(&db->sealer);
     heads_close(db);
+    map_close(db);
     tile_files_close(db->tiles);
     segments_close(db->segments);
     manifest_close(db->manifest);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/suggest.h"
 #include "base/units.h"
+#include "engine/map.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -334,10 +335,13 @@ struct event_listener options_listener(const struct blockdb_options *options)
     return options->listener;
 }
 
-/* What caches and memtables may come to hold. */
+/* What caches, memtables and the map may come to hold. */
 static uint64_t settings_memory_need(const struct settings *s)
 {
-    return s->block_cache_size + s->index_cache_size + MEMTABLES_IN_MEMORY * s->memtable_size_limit;
+    uint64_t map = s->proof_map ? MAP_BYTES_MAX : 0;
+
+    return s->block_cache_size + s->index_cache_size +
+           MEMTABLES_IN_MEMORY * s->memtable_size_limit + map;
 }
 
 uint64_t settings_memory_limit(const struct settings *settings)

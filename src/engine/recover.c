@@ -239,12 +239,26 @@ static int seal_again(struct recovery *r, const struct segment_scan_entry *entry
     AUTO(mem_free_ptr) struct tile_hash *tiles = mem_calloc(tile_count, sizeof(*tiles));
     uint8_t made_bytes[BLOCK_HEADER_LEN];
     uint8_t stored_bytes[BLOCK_HEADER_LEN];
+    /* The map is not there yet; what the header says of it is bound by the header's hash. */
+    struct tip_block block = {
+        .leaves = r->leaves,
+        .count = r->leaf_count,
+        .time_ms = stored->time_ms,
+        .map_size = stored->map_size,
+        .map_root = stored->map_root,
+    };
     int rc = BLOCKDB_OK;
 
     if (tiles == NULL) {
         return error_set_no_memory(err);
     }
-    tip_seal(&r->tip, r->leaves, r->leaf_count, stored->time_ms, tiles);
+    if (stored->map_size < r->tip.last.map_size) {
+        return error_set(err, BLOCKDB_ETAMPERED,
+                         "ledger segment '%s', block at offset %" PRIu64 ": the map of block "
+                         "%" PRIu64 " is smaller than that of the block before",
+                         entry->path, entry->block->offset, entry->block->height);
+    }
+    tip_seal(&r->tip, &block, tiles);
     block_header_encode(&r->tip.last, made_bytes);
     block_header_encode(stored, stored_bytes);
     if (memcmp(made_bytes, stored_bytes, BLOCK_HEADER_LEN) != 0) {

@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "engine/db.h"
+#include "engine/map.h"
 #include "engine/segment_edit.h"
 
 #include <inttypes.h>
@@ -88,11 +89,29 @@ static int parse_entries(struct seal_job *job, struct error *err)
     return BLOCKDB_OK;
 }
 
-int seal_job_begin(struct seal_job *job, struct seal_queue *queue, size_t count,
-                   const struct tip *tip, struct error *err)
+/* What the header is to say of the map. */
+static struct map_statement ask_map(struct seal_job *job, struct blockdb *db, const struct tip *tip)
+{
+    struct map_block block = {
+        .records = job->records,
+        .leaves = job->leaves,
+        .count = job->count - 1,
+        .first_seq = tip_seq(tip),
+        .last = map_statement_of(&tip->last), /* zeros before the first block */
+        .more_wait = seal_queue_blocks(&db->seal_queue) > 1,
+    };
+    struct map_statement statement;
+
+    map_seal(db, &block, &statement);
+    return statement;
+}
+
+int seal_job_begin(struct seal_job *job, struct blockdb *db, size_t count, const struct tip *tip,
+                   struct error *err)
 {
     size_t n = count - 1;
-    uint64_t time_ms;
+    struct tip_block block = {.count = n};
+    struct map_statement map;
     int rc;
 
     job->tile_count = tip_tile_count(tip, n);
@@ -100,17 +119,21 @@ int seal_job_begin(struct seal_job *job, struct seal_queue *queue, size_t count,
         return error_set_no_memory(err);
     }
     job->count = count;
-    seal_queue_peek(queue, job->entries, count);
+    seal_queue_peek(&db->seal_queue, job->entries, count);
     ASSERT(job->entries[n].is_header);
     rc = parse_entries(job, err);
     if (rc < 0) {
         return rc;
     }
-    time_ms = get_le64(job->entries[n].record);
-    job->time_min_ms = n > 0 ? job->records[0].time_ms : time_ms;
+    block.time_ms = get_le64(job->entries[n].record);
+    job->time_min_ms = n > 0 ? job->records[0].time_ms : block.time_ms;
     leaf_hash_many(job->records, job->commitments, n, job->leaves);
+    map = ask_map(job, db, tip);
+    block.leaves = job->leaves;
+    block.map_size = map.size;
+    block.map_root = map.root;
     job->tip = *tip;
-    tip_seal(&job->tip, job->leaves, n, time_ms, job->tiles);
+    tip_seal(&job->tip, &block, job->tiles);
     job->header = job->tip.last;
     job->leaves[n] = job->tip.last_hash;
     block_header_record(&job->header, job->header_record);

@@ -55,9 +55,9 @@ struct seal_job {
 struct seal_job *seal_job_new(void);
 void seal_job_free(struct seal_job *job);
 
-/* Takes the count entries at the front of the queue, hashes them and makes the header that follows
- * tip. ENOMEM. ECORRUPT when a record cannot be parsed. */
-RESULT_MUST_BE_USED int seal_job_begin(struct seal_job *job, struct seal_queue *queue, size_t count,
+/* Takes the count entries at the front of the seal queue, hashes them, hands them to the map and
+ * makes the header that follows tip. ENOMEM. ECORRUPT when a record cannot be parsed. */
+RESULT_MUST_BE_USED int seal_job_begin(struct seal_job *job, struct blockdb *db, size_t count,
                                        const struct tip *tip, struct error *err);
 /* Takes the steps that are left. ENOSPC and ENOMEM: call again later. */
 RESULT_MUST_BE_USED int seal_job_write(struct seal_job *job, struct blockdb *db, struct error *err);

@@ -146,6 +146,16 @@ uint64_t seal_queue_wait_block(struct seal_queue *q, uint64_t timeout_ns)
     return len;
 }
 
+uint64_t seal_queue_blocks(struct seal_queue *q)
+{
+    uint64_t count;
+
+    mutex_lock(&q->mu);
+    count = q->header_count;
+    mutex_unlock(&q->mu);
+    return count;
+}
+
 void seal_queue_peek(struct seal_queue *q, struct seal_entry *out, size_t count)
 {
     struct seal_chunk *chunk;

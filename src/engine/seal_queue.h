@@ -68,6 +68,8 @@ void seal_queue_push(struct seal_queue *q, const struct seal_entry *entries, siz
 uint64_t seal_queue_wait_block(struct seal_queue *q, uint64_t timeout_ns);
 /* Copies count entries from the front without removing them. Consumer only. */
 void seal_queue_peek(struct seal_queue *q, struct seal_entry *out, size_t count);
+/* How many whole blocks are there. */
+uint64_t seal_queue_blocks(struct seal_queue *q);
 /* Removes count entries from the front. Consumer only. */
 void seal_queue_pop(struct seal_queue *q, size_t count);
 /* Lets waiters go; what is queued can still be taken. */

@@ -138,7 +138,7 @@ static int seal_block(struct blockdb *db, size_t count, struct error *err)
     int rc;
 
     for (;;) {
-        rc = begun ? BLOCKDB_OK : seal_job_begin(s->job, &db->seal_queue, count, &s->tip, err);
+        rc = begun ? BLOCKDB_OK : seal_job_begin(s->job, db, count, &s->tip, err);
         if (rc == BLOCKDB_OK) {
             begun = true;
             rc = seal_job_write(s->job, db, err);
@@ -336,6 +336,20 @@ int sealer_seal_all(struct blockdb *db, struct error *err)
     }
     rc = commit_seal(db, err);
     return rc < 0 ? rc : sealer_wait(db, acked, err);
+}
+
+int sealer_seal_empty(struct blockdb *db, struct error *err)
+{
+    struct commit_request request = {
+        .seal = true, .seal_empty = true, .durability = BLOCKDB_DURABILITY_NONE};
+    /* The block that ends now has this entry or, being empty, this header. */
+    uint64_t seq = atomic_load_explicit(&db->acked_seq, memory_order_acquire);
+    int rc = commit_run(db, &request);
+
+    if (rc < 0) {
+        return error_set(err, rc, "%s", request.error.message);
+    }
+    return sealer_wait(db, seq + 1, err);
 }
 
 int sealer_make_room(struct blockdb *db, struct error *err)

@@ -4,6 +4,7 @@
  */
 #include "base/mem.h"
 #include "engine/db.h"
+#include "engine/map.h"
 
 #define NS_PER_MS 1000000ULL
 
@@ -102,6 +103,18 @@ static void fill_counters(struct blockdb *db, struct blockdb_stats *s)
     s->head_failures = counter_sum(c, COUNTER_HEAD_FAILURES);
 }
 
+static void fill_map(struct blockdb *db, struct blockdb_stats *s)
+{
+    struct map_stats map;
+
+    map_get_stats(db, &map);
+    s->map_size = map.size;
+    s->map_lag = map.lag_entries;
+    s->map_keys = map.key_count;
+    s->map_bytes = map.file_bytes;
+    s->memory_bytes += map.memory_bytes;
+}
+
 int blockdb_stats_get(struct blockdb *db, struct blockdb_stats *out_stats,
                       struct blockdb_error *err)
 {
@@ -121,6 +134,7 @@ int blockdb_stats_get(struct blockdb *db, struct blockdb_stats *out_stats,
     fill_counters(db, &stats);
     stats.memory_bytes = stats.memtable_bytes + stats.block_cache_bytes + stats.index_cache_bytes +
                          seal_queue_bytes(&db->seal_queue);
+    fill_map(db, &stats);
     memcpy(out_stats, &stats, out_stats->size);
     return BLOCKDB_OK;
 }

@@ -16,15 +16,18 @@ size_t tip_tile_count(const struct tip *tip, size_t n)
     return frontier_tile_hash_count(&tip->frontier, n + 1);
 }
 
-void tip_seal(struct tip *tip, const struct hash *leaves, size_t n, uint64_t time_ms,
-              struct tile_hash *tiles)
+void tip_seal(struct tip *tip, const struct tip_block *block, struct tile_hash *tiles)
 {
+    const struct hash *leaves = block->leaves;
+    size_t n = block->count;
     struct block_header header = {
         .height = tip->block_count,
         .first_seq = tip_seq(tip),
         .count = n,
         .tree_size = tip_seq(tip) + n,
-        .time_ms = time_ms,
+        .time_ms = block->time_ms,
+        .map_size = block->map_size,
+        .map_root = block->map_root,
         .previous = tip->last_hash,
     };
     size_t tile_count = frontier_tile_hash_count(&tip->frontier, n);

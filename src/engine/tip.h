@@ -35,10 +35,18 @@ static inline uint64_t tip_seq(const struct tip *tip)
     return tip->frontier.size;
 }
 
-/* Seals a block of n leaves: moves the tip behind its header, which is tip->last then. tiles
- * receives tip_tile_count() hashes. */
-void tip_seal(struct tip *tip, const struct hash *leaves, size_t n, uint64_t time_ms,
-              struct tile_hash *tiles);
+/* What a header cannot be computed from the tip alone; borrowed. */
+struct tip_block {
+    const struct hash *leaves; /* of its entries */
+    size_t count;
+    uint64_t time_ms;
+    uint64_t map_size; /* what the header says of the map (engine/map.h) */
+    struct hash map_root;
+};
+
+/* Seals a block: moves the tip behind its header, which is tip->last then. tiles receives
+ * tip_tile_count() hashes. */
+void tip_seal(struct tip *tip, const struct tip_block *block, struct tile_hash *tiles);
 /* How many hashes of higher tiles sealing a block of n leaves yields. */
 size_t tip_tile_count(const struct tip *tip, size_t n);
 
