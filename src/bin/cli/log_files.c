@@ -194,24 +194,13 @@ int log_files_have(const struct log_files *files, const struct tile *tile,
     if (rc < 0) {
         return rc;
     }
-    *out_have = false;
-    if (bytes.len != len) {
+    *out_have = bytes.len == len && memcmp(bytes.data, hashes, len) == 0;
+    if (!*out_have || tile->level > 0) {
         return BLOCKDB_OK;
     }
-    if (memcmp(bytes.data, hashes, len) != 0) {
-        char name[TILE_PATH_MAX];
-
-        (void)tile_path(tile, name);
-        return error_set(err, BLOCKDB_ETAMPERED,
-                         "'%s/%s' has other hashes than this database: the directory holds another "
-                         "log, or a different history of this one",
-                         files->dir, name);
-    }
     buf_reset(&bytes);
-    rc = tile->level == 0 ? read_tile(files, &bundle, &bytes, err) : BLOCKDB_OK;
-    if (rc == BLOCKDB_OK) {
-        *out_have = tile->level > 0 || bundle_matches(buf_slice(&bytes), hashes, tile->width);
-    }
+    rc = read_tile(files, &bundle, &bytes, err);
+    *out_have = rc == BLOCKDB_OK && bundle_matches(buf_slice(&bytes), hashes, tile->width);
     return rc;
 }
 

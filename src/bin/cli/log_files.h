@@ -45,8 +45,8 @@ RESULT_MUST_BE_USED int log_files_publish(const struct log_files *files, struct 
 /* Writes a tile of hashes or (TILE_LEVEL_ENTRIES) a bundle, with the directories that it needs. */
 RESULT_MUST_BE_USED int log_files_put(const struct log_files *files, const struct tile *tile,
                                       struct slice bytes, struct error *err);
-/* Whether a tile and, for level 0, the bundle beside it are there in full already. ETAMPERED: there
- * is a whole tile, but with other hashes. */
+/* Whether a tile and, for level 0, the bundle beside it are there already with these hashes. What a
+ * power cut left of them is not. */
 RESULT_MUST_BE_USED int log_files_have(const struct log_files *files, const struct tile *tile,
                                        const struct hash *hashes, bool *out_have,
                                        struct error *err);
