@@ -298,6 +298,114 @@ static void test_redacted(void **state)
     os_crash_free(disk);
 }
 
+/* ---- Keys ---------------------------------------------------------------------------------- */
+
+/* Proves a key; what the file says of it must be what the database says. */
+static int try_key(struct blockdb *db, const char *key, const struct blockdb_prove_options *options,
+                   struct error *err)
+{
+    AUTO(blockdb_value_deinit) struct blockdb_value file = {0};
+    AUTO(blockdb_value_deinit) struct blockdb_value value = {0};
+    AUTO(buf_deinit) struct buf scratch = {0};
+    struct blockdb_proof_report report;
+    int rc = blockdb_prove_key(db, key, strlen(key), options, &file, err);
+    int got;
+
+    if (rc < 0) {
+        return rc;
+    }
+    report = judge(&file, &scratch);
+    got = blockdb_get(db, key, strlen(key), NULL, &value, err);
+    assert_int_equal(report.key.len, strlen(key));
+    assert_memory_equal(report.key.data, key, strlen(key));
+    if (value.version.kind == 0) {
+        assert_int_equal(report.key_state, BLOCKDB_KEY_ABSENT);
+        return BLOCKDB_OK;
+    }
+    assert_int_equal(report.seq, value.version.seq);
+    assert_int_equal(report.key_state,
+                     got == BLOCKDB_ENOTFOUND ? BLOCKDB_KEY_DELETED : BLOCKDB_KEY_LIVE);
+    assert_int_equal(report.has_redaction, got == BLOCKDB_EREDACTED);
+    if (got == BLOCKDB_OK) {
+        assert_int_equal(report.value_state, BLOCKDB_VALUE_WHOLE);
+        assert_int_equal(report.value.len, value.len);
+        assert_memory_equal(report.value.data, value.data, value.len);
+    }
+    if (options != NULL && options->with_history) {
+        struct blockdb_proof_version version;
+        uint64_t count = 0;
+
+        assert_true(report.is_history_complete);
+        while (blockdb_proof_next_version(&report.history, &version)) {
+            count++;
+        }
+        assert_int_equal(count, report.version_count);
+        assert_int_equal(version.seq, report.seq);
+    }
+    return BLOCKDB_OK;
+}
+
+static void check_keys(struct blockdb *db)
+{
+    struct blockdb_prove_options history = BLOCKDB_PROVE_OPTIONS_INIT;
+    struct error err;
+    unsigned i;
+
+    history.with_history = true;
+    for (i = 0; i < 45; i++) { /* the last ones were never put */
+        char key[32];
+
+        (void)snprintf(key, sizeof(key), "key%u", i);
+        fixture_must(try_key(db, key, i % 2 == 0 ? &history : NULL, &err), &err);
+    }
+}
+
+static void test_keys(void **state)
+{
+    struct blockdb_redact_options why = BLOCKDB_REDACT_OPTIONS_INIT;
+    struct os_crash *disk = os_crash_new(seed);
+    struct blockdb *db = open_signing(os_crash_os(disk));
+    struct error err;
+    unsigned round;
+    uint64_t seq;
+
+    (void)state;
+    for (round = 0; round < test_rounds(4, 40); round++) {
+        fill(db, 50);
+        check_keys(db);
+    }
+    seq = put(db, "key7", "name and address", 16);
+    fixture_must(try_key(db, "key7", NULL, &err), &err);
+    fixture_must(blockdb_redact(db, "key7", 4, seq, &why, NULL, &err), &err);
+    fixture_must(try_key(db, "key7", NULL, &err), &err);
+    assert_int_equal(try_key(db, "", NULL, &err), BLOCKDB_EINVAL);
+    fixture_close(db);
+    db = open_signing(os_crash_os(disk)); /* the map begins anew, or from its file */
+    check_keys(db);
+    fixture_close(db);
+    os_crash_free(disk);
+}
+
+static void test_keys_without_a_map(void **state)
+{
+    static const struct fixture_option no_map[] = {
+        {"blockchain_batch_size", "7"}, {"block_interval", "1h"},
+        {"signing_key_file", KEY_FILE}, {"origin", ORIGIN},
+        {"proof_map", "false"},         {NULL, NULL}};
+    struct os_crash *disk = os_crash_new(seed);
+    struct blockdb *db;
+    struct error err;
+
+    (void)state;
+    make_key(os_crash_os(disk));
+    db = fixture_open(os_crash_os(disk), "/db", no_map, BLOCKDB_OPEN_CREATE);
+    fill(db, 10);
+    assert_int_equal(try_key(db, "key1", NULL, &err), BLOCKDB_EUNSUPPORTED);
+    assert_non_null(strstr(err.message, "proof_map"));
+    fixture_close(db);
+    os_crash_free(disk);
+}
+
 /* ---- Power cuts and failures ---------------------------------------------------------------- */
 
 static void test_after_a_power_cut(void **state)
@@ -449,6 +557,8 @@ int main(void)
         cmocka_unit_test(test_value_or_not),
         cmocka_unit_test(test_ranges),
         cmocka_unit_test(test_redacted),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_keys_without_a_map),
         cmocka_unit_test(test_after_a_power_cut),
         cmocka_unit_test(test_damage_gives_no_proof),
         cmocka_unit_test(test_without_a_key),
