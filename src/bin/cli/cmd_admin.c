@@ -72,6 +72,10 @@ static const struct stat_row stat_rows[] = {
     STAT(ledger_reads, FIELD_NUMBER),
     STAT_GROUP(heads_signed, FIELD_NUMBER, "Since open: signed heads"),
     STAT(head_failures, FIELD_NUMBER),
+    STAT_GROUP(map_size, FIELD_NUMBER, "Map of newest versions"),
+    STAT(map_lag, FIELD_NUMBER),
+    STAT(map_keys, FIELD_NUMBER),
+    STAT(map_bytes, FIELD_BYTES),
 };
 
 #define STAT_COUNT (sizeof(stat_rows) / sizeof(stat_rows[0]))
