@@ -451,7 +451,9 @@ void test_log_export(const struct test_log *log, size_t size, const char *dir,
     struct hash *row = mem_alloc((size + 1) * sizeof(*row));
 
     must(row != NULL ? 0 : -1, "export");
-    memcpy(row, log->hashes, size * sizeof(*row));
+    if (size > 0) {
+        memcpy(row, log->hashes, size * sizeof(*row));
+    }
     for (unsigned level = 0; tile_hash_count(level, size) > 0; level++) {
         uint64_t count = tile_hash_count(level, size);
 
