@@ -244,9 +244,9 @@ int heads_open(struct blockdb *db, struct error *err)
         h->refusal.code = BLOCKDB_ETAMPERED;
         h->forbids_writing = true;
         db->read_only = true;
-        rc = BLOCKDB_OK;
+        return BLOCKDB_OK;
     }
-    return rc;
+    return rc < 0 ? rc : heads_show(h, err);
 }
 
 bool heads_forbid_writing(const struct blockdb *db, struct error *err)
@@ -323,21 +323,17 @@ static void tell(struct blockdb *db, const struct error *err)
 static void sign_if_new(struct blockdb *db)
 {
     struct heads *h = db->heads;
-    uint64_t size = 0;
     struct error err;
 
-    if (failure_is_set(&db->failure)) {
+    if (failure_is_set(&db->failure) || sealer_sealed_seq(&db->sealer) <= heads_signed_size(db)) {
         return;
     }
     turn_begin(h);
-    (void)heads_note(h, &size); /* 0 without one */
-    if (sealer_sealed_seq(&db->sealer) > size) {
-        if (heads_sign_tip(db, &err) < 0) {
-            counter_add(&db->counters, COUNTER_HEAD_FAILURES, 1);
-            tell(db, &err);
-        } else {
-            h->last = (struct error){0};
-        }
+    if (heads_sign_tip(db, &err) < 0) {
+        counter_add(&db->counters, COUNTER_HEAD_FAILURES, 1);
+        tell(db, &err);
+    } else {
+        h->last = (struct error){0};
     }
     turn_end(h);
 }
@@ -400,6 +396,7 @@ void heads_close(struct blockdb *db)
         return;
     }
     heads_file_close(h->file);
+    buf_deinit(&h->shown);
     heads_keys_deinit(&h->keys);
     mem_free(h->origin);
     cond_deinit(&h->wake);
@@ -410,11 +407,11 @@ void heads_close(struct blockdb *db)
 
 uint64_t heads_signed_size(struct blockdb *db)
 {
-    uint64_t size = 0;
+    uint64_t size;
 
-    turn_begin(db->heads);
-    (void)heads_note(db->heads, &size); /* 0 without one */
-    turn_end(db->heads);
+    mutex_lock(&db->heads->mu);
+    size = db->heads->shown_size;
+    mutex_unlock(&db->heads->mu);
     return size;
 }
 
@@ -438,30 +435,27 @@ const char *blockdb_origin(const struct blockdb *db)
     return db->heads->origin;
 }
 
-/* Copies the newest note; ENOTFOUND when there is none. The caller has the turn. */
+/* Copies the newest note; ENOTFOUND when there is none. */
 static int copy_note(struct blockdb *db, struct blockdb_value *out_note, struct error *err)
 {
-    uint64_t size;
-    struct slice note = heads_note(db->heads, &size);
+    struct heads *h = db->heads;
+    int rc;
 
-    if (note.len == 0) {
-        return error_set(err, BLOCKDB_ENOTFOUND, "no head of '%s' was signed in '%s'",
-                         db->heads->origin, db->dir);
-    }
-    return value_assign(out_note, note, err);
+    mutex_lock(&h->mu);
+    rc = h->shown.len > 0 ? value_assign(out_note, buf_slice(&h->shown), err)
+                          : error_set(err, BLOCKDB_ENOTFOUND, "no head of '%s' was signed in '%s'",
+                                      h->origin, db->dir);
+    mutex_unlock(&h->mu);
+    return rc;
 }
 
 int blockdb_checkpoint_get(struct blockdb *db, struct blockdb_value *out_note,
                            struct blockdb_error *err)
 {
-    struct heads *h = db->heads;
-    int rc;
+    const struct error *refusal = &db->heads->refusal;
 
-    turn_begin(h);
-    rc = h->refusal.code != 0 ? error_set(err, h->refusal.code, "%s", h->refusal.message)
+    return refusal->code != 0 ? error_set(err, refusal->code, "%s", refusal->message)
                               : copy_note(db, out_note, err);
-    turn_end(h);
-    return rc;
 }
 
 static int refuse_unable(struct blockdb *db, struct error *err)
@@ -497,11 +491,8 @@ int blockdb_checkpoint_sign(struct blockdb *db, struct blockdb_value *out_note,
     }
     turn_begin(h);
     rc = heads_sign_tip(db, err);
-    if (rc == BLOCKDB_OK) {
-        rc = copy_note(db, out_note, err);
-    }
     turn_end(h);
-    return rc;
+    return rc < 0 ? rc : copy_note(db, out_note, err);
 }
 
 /* Whether text has this whole line. */
@@ -547,12 +538,14 @@ static int add_lines(struct buf *out, struct slice text, struct error *err)
 static int cosign(struct blockdb *db, uint64_t size, struct slice text, struct error *err)
 {
     AUTO(buf_deinit) struct buf fresh = {0};
+    struct heads *h = db->heads;
     struct note parsed;
-    uint64_t newest = 0;
-    struct slice note = heads_note(db->heads, &newest);
+    struct slice note;
     int rc;
 
-    if (note.len == 0 || newest != size) {
+    /* Nobody changes what is shown but who has the turn. */
+    note = buf_slice(&h->shown);
+    if (note.len == 0 || h->shown_size != size) {
         return error_set(err, BLOCKDB_ENOTFOUND,
                          "the newest signed head is not that of %" PRIu64 " entries", size);
     }
@@ -564,7 +557,10 @@ static int cosign(struct blockdb *db, uint64_t size, struct slice text, struct e
         return rc;
     }
     rc = note_parse(buf_slice(&fresh), &parsed, err);
-    return rc < 0 ? rc : heads_file_publish(db->heads->file, buf_slice(&fresh), err);
+    if (rc == BLOCKDB_OK) {
+        rc = heads_file_publish(h->file, buf_slice(&fresh), err);
+    }
+    return rc < 0 ? rc : heads_show(h, err);
 }
 
 int blockdb_checkpoint_cosign(struct blockdb *db, uint64_t size, const void *lines, size_t len,

@@ -18,7 +18,8 @@
  *          with others appends a config entry first.
  *
  * Threads:   one of its own; the public functions any thread. Signing has one turn at a time; no
- *            lock is held while it writes, signs or runs a command.
+ *            lock is held while it writes, signs or runs a command, and whoever only wants the
+ *            newest head does not wait for it.
  * Ownership: part of the database.
  * Format:    docs/format/heads.md, docs/format/notes.md
  */
@@ -42,15 +43,18 @@ struct heads {
     bool can_sign;        /* there is a key or a command */
     bool forbids_writing; /* the log is not what was signed; refusal says it */
 
+    struct error refusal; /* code 0: none. HEADS-3 */
+
     /* Guarded by mu. */
     bool is_busy; /* somebody has the turn */
     bool stopped;
+    struct buf shown; /* the newest note under this origin; empty: there is none */
+    uint64_t shown_size;
 
     /* Whoever has the turn. */
     struct heads_file *file; /* NULL: no head was signed yet, or refusal */
     struct heads_keys keys;
-    struct error refusal; /* code 0: none. HEADS-3 */
-    struct error last;    /* why the last attempt of the thread failed; told once */
+    struct error last; /* why the last attempt of the thread failed; told once */
 
     struct os_thread *thread;
 };
@@ -83,5 +87,5 @@ RESULT_MUST_BE_USED int heads_need_file(struct blockdb *db, struct error *err);
 /* Signs the durable tip, unless the newest note has it already. Errors as
  * blockdb_checkpoint_sign(). */
 RESULT_MUST_BE_USED int heads_sign_tip(struct blockdb *db, struct error *err);
-/* The newest note under this origin; empty: there is none. Borrowed. */
-struct slice heads_note(const struct heads *heads, uint64_t *out_size);
+/* Shows the newest note of the file to everybody, if it is under this origin. ENOMEM. */
+RESULT_MUST_BE_USED int heads_show(struct heads *heads, struct error *err);

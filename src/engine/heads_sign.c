@@ -13,23 +13,28 @@
 #define COMMAND_OUTPUT_MAX 16384
 #define COMMAND_TIMEOUT_MS 10000
 
-struct slice heads_note(const struct heads *heads, uint64_t *out_size)
+int heads_show(struct heads *heads, struct error *err)
 {
-    const struct heads_state *state;
-    struct note note;
+    AUTO(buf_deinit) struct buf fresh = {0};
+    const struct heads_state *state = heads_file_state(heads->file);
     struct checkpoint checkpoint;
+    struct note note;
+    struct buf old;
 
-    if (heads->file == NULL) {
-        return (struct slice){0};
-    }
-    state = heads_file_state(heads->file);
-    if (state->note.len == 0 ||
-        checkpoint_parse_note(buf_slice(&state->note), &note, &checkpoint, NULL) < 0 ||
+    if (checkpoint_parse_note(buf_slice(&state->note), &note, &checkpoint, NULL) < 0 ||
         !slice_equal(checkpoint.origin, slice_of_text(heads->origin))) {
-        return (struct slice){0};
+        return BLOCKDB_OK; /* none, or that of another name */
     }
-    *out_size = state->note_size;
-    return buf_slice(&state->note);
+    if (buf_append_slice(&fresh, buf_slice(&state->note)) < 0) {
+        return error_set_no_memory(err);
+    }
+    mutex_lock(&heads->mu);
+    old = heads->shown;
+    heads->shown = fresh;
+    heads->shown_size = state->note_size;
+    mutex_unlock(&heads->mu);
+    fresh = old;
+    return BLOCKDB_OK;
 }
 
 /* ---- Remembering --------------------------------------------------------------------------- */
@@ -164,14 +169,21 @@ static int make_note(struct blockdb *db, uint64_t size, const struct hash *root,
 
 /* ---- A head -------------------------------------------------------------------------------- */
 
-/* Whether note carries a signature of each of our keys. */
-static bool has_our_signatures(const struct heads *h, struct slice bytes)
+/* Whether the newest note of the file is one of this size and origin that all our keys signed. */
+static bool is_signed(const struct heads *h, uint64_t size)
 {
+    const struct heads_state *state;
+    struct checkpoint checkpoint;
     struct note note;
     size_t i;
     size_t k;
 
-    if (note_parse(bytes, &note, NULL) < 0) {
+    if (h->file == NULL) {
+        return false;
+    }
+    state = heads_file_state(h->file);
+    if (checkpoint_parse_note(buf_slice(&state->note), &note, &checkpoint, NULL) < 0 ||
+        checkpoint.size != size || !slice_equal(checkpoint.origin, slice_of_text(h->origin))) {
         return false;
     }
     for (i = 0; i < h->keys.count; i++) {
@@ -213,17 +225,15 @@ static int sign(struct blockdb *db, const struct tip *tip, struct error *err)
 int heads_sign_tip(struct blockdb *db, struct error *err)
 {
     struct heads *h = db->heads;
-    struct slice note;
-    uint64_t size = 0;
     struct tip tip;
+    int rc = BLOCKDB_OK;
 
     if (h->refusal.code != 0) {
         return error_set(err, h->refusal.code, "%s", h->refusal.message);
     }
     sealer_tip(db, &tip);
-    note = heads_note(h, &size);
-    if (note.len > 0 && size == tip_seq(&tip) && has_our_signatures(h, note)) {
-        return BLOCKDB_OK;
+    if (!is_signed(h, tip_seq(&tip))) {
+        rc = sign(db, &tip, err);
     }
-    return sign(db, &tip, err);
+    return rc < 0 ? rc : heads_show(h, err);
 }

@@ -251,11 +251,10 @@ void pin_keep(struct pin *pin, const struct pinned_head *head)
     struct error err;
     int len;
 
-    if (pin->path == NULL || !pin->is_checked ||
-        (pin->has_kept && head->size <= pin->kept.size && !head->is_signed)) {
-        return;
-    }
-    if (pin->has_kept && pin->kept.is_signed && head->size == pin->kept.size) {
+    bool is_newer = !pin->has_kept || head->size > pin->kept.size ||
+                    (head->size == pin->kept.size && head->is_signed && !pin->kept.is_signed);
+
+    if (pin->path == NULL || !pin->is_checked || !is_newer) {
         return;
     }
     root_text(&head->root, root);
