@@ -34,6 +34,30 @@ for example in embedded_hello embedded_batch; do
     "$work/$example-static" "$work/$example-static-db"
 done
 
+echo "verify_proof, shared and static"
+verify_cflags=$(pkg-config --cflags blockdb-verify)
+verify_libs=$(pkg-config --libs blockdb-verify)
+proof=$source_root/tests/fuzz/corpus/evidence/newest.tlog-proof
+vkey=log.example/sample+2589da60+AYhLiFf06qFhPGFQTbNNS+rzRlF6DjHePN3U2bQgHZ0L
+# shellcheck disable=SC2086
+cc -std=c11 -Wall -Wextra -Werror -pedantic "$source_root/examples/verify_proof.c" \
+    $verify_cflags $verify_libs -o "$work/verify_proof"
+LD_LIBRARY_PATH=$library_dir "$work/verify_proof" "$proof" "$vkey" alpha
+# shellcheck disable=SC2086
+cc "$source_root/examples/verify_proof.c" $verify_cflags "$library_dir/libblockdb-verify.a" \
+    -o "$work/verify_proof-static"
+"$work/verify_proof-static" "$proof" "$vkey" alpha
+
+echo "both libraries in one program, static"
+echo '#include <blockdb/blockdb.h>
+#include <blockdb/verify.h>
+int main(void) { struct blockdb_tree t; blockdb_tree_init(&t);
+return blockdb_version()[0] == 0 || blockdb_status_name((int)t.size)[0] == 0; }' >"$work/both.c"
+# shellcheck disable=SC2086
+cc "$work/both.c" $cflags "$library_dir/libblockdb.a" "$library_dir/libblockdb-verify.a" \
+    $private_libs -o "$work/both"
+"$work/both"
+
 echo "the program in README.md"
 sed -n '/^```c$/,/^```$/{/^```/d;p}' "$source_root/README.md" >"$work/readme.c"
 # shellcheck disable=SC2086
@@ -42,6 +66,7 @@ cc -std=c11 -Wall -Wextra -Werror "$work/readme.c" $cflags $libs -o "$work/readm
 
 echo "C++"
 echo '#include <blockdb/blockdb.h>
+#include <blockdb/verify.h>
 int main() { return blockdb_version()[0] == 0; }' >"$work/plus.cpp"
 # shellcheck disable=SC2086
 c++ -std=c++11 -Wall -Wextra -Werror -pedantic "$work/plus.cpp" $cflags $libs -o "$work/plus"

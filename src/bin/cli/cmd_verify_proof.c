@@ -328,7 +328,9 @@ static void add_redaction(struct answer *a, const struct blockdb_proof_report *r
     add_number(a, "redaction_reason_code", redaction->reason_code);
     add_bytes(a, "redaction_reason", "redaction_reason_base64", redaction->reason);
     add_bytes(a, "redaction_authority", "redaction_authority_base64", redaction->authority);
-    add_bytes(a, "redaction_actor", "redaction_actor_base64", redaction->actor);
+    if (redaction->actor.len > 0) {
+        add_bytes(a, "redaction_actor", "redaction_actor_base64", redaction->actor);
+    }
 }
 
 static int print_report(struct cli *cli, const struct blockdb_proof_report *report,
@@ -384,8 +386,10 @@ static int verify(struct check *check, struct error *err)
     file.scratch_len = check->scratch.cap;
     check->report = (struct blockdb_proof_report)BLOCKDB_PROOF_REPORT_INIT;
     rc = blockdb_verify_proof_file(&file, &check->trust, &check->expect, &check->report, err);
-    /* What is larger than anything genuine does not hold either. */
-    return rc == BLOCKDB_ELIMIT ? error_wrap(err, BLOCKDB_ETAMPERED, "not proven") : rc;
+    /* Too large to be genuine, or said to be of a newer version: nothing is proven by it. */
+    return rc == BLOCKDB_ELIMIT || rc == BLOCKDB_EVERSION
+               ? error_wrap(err, BLOCKDB_ETAMPERED, "not proven")
+               : rc;
 }
 
 static int verify_proof(struct cli *cli, struct check *check, struct error *err)
