@@ -284,6 +284,51 @@ class AuditTest(unittest.TestCase):
         log_key = 'example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k'
         self.assert_bad(self.run_cli(*command, '--key', log_key), 'no signed head')
 
+    def test_everything_exported(self):
+        """What the programs make themselves: signed heads, an export that grows, proof files, a
+        redaction. Both checkers accept it."""
+        key = self.run_cli('keygen', '--origin', 'example.org/all', '--out', self.path('key'))
+        self.assert_good(key)
+        self.key = key.stdout.decode().strip()
+        settings = ['--set', 'ledger.origin=example.org/all',
+                    '--set', 'ledger.signing_key_file=' + self.path('key'),
+                    '--set', 'ledger.proof_map=true']
+        database = self.path('db')
+
+        def run(*args):
+            done = self.run_cli('--data-dir', database, *settings, *args)
+            self.assert_good(done)
+            return done.stdout.decode()
+
+        content = ''.join(f'key{i % 700}\tvalue {i}\n' for i in range(2500))
+        run('import', '--format', 'lines', self.write('in.tsv', content))
+        large = self.write('large', 'x' * 100000)
+        log = self.path('log')
+        for step in range(3):
+            run('put', 'erased', f'a value {step}')
+            run('put', 'large', '@' + large)
+            erased = json.loads(run('--json', 'history', 'erased'))[0]['seq']
+            if step == 1:
+                run('redact', 'erased', '--seq', str(erased), '--reason', 'a test')
+            run('delete', 'key5')
+            run('checkpoint')
+            run('export-log', log)
+            self.assert_good(self.audit(log))
+            self.assert_good(self.check(log))
+        report = json.loads(self.audit(log, '--full').stdout)
+        self.assertEqual(report['total_redactions'], 1)
+        done = self.run_cli('--json', '--data-dir', database, *settings, 'audit', '--state',
+                            self.path('other'), '--key', self.key)
+        self.assert_good(done)
+        self.assertEqual(json.loads(done.stdout)['values'], 'checked')
+        for name, args in (('entry', ['--seq', '1000', '--block']),
+                           ('range', ['--seq', str(erased + 1), '--range', '20000:10'])):
+            run('prove', *args, '--file', self.path(name))
+            done = subprocess.run([sys.executable, CHECK_LOG, '--key', self.key, '--proof',
+                                   self.path(name)], stderr=subprocess.PIPE, timeout=60,
+                                  stdout=subprocess.PIPE, check=False)
+            self.assert_good(done)
+
     def test_forked_database(self):
         """Two directories that share a prefix and differ afterwards."""
         first = self.database('first', range(2000))
