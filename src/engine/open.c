@@ -612,6 +612,9 @@ int db_close(struct blockdb *db, struct blockdb_head *out_head, struct error *er
         db->wal = NULL;
     }
     IGNORE_RESULT(blockdb_head_get(db, out_head, &ignored)); /* it reads memory */
+    if (db->read_only && tile_files_count(db->tiles, 0) < out_head->size) {
+        *out_head = (struct blockdb_head){.size = 0};
+    }
     db_free(db);
     return rc;
 }

@@ -11,7 +11,9 @@
 #include "ledger/checkpoint.h"
 #include "ledger/merkle.h"
 #include "ledger/signing_key.h"
+#include "os/os_fault.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -276,6 +278,16 @@ static int try_open(struct os *os, const char *dir, const struct fixture_option 
     if (rc == BLOCKDB_OK) {
         fixture_close(db);
     }
+    return rc;
+}
+
+static int db_open_signing(struct os *os, struct blockdb **out_db)
+{
+    struct blockdb_options *options = fixture_options(signing);
+    struct error err;
+    int rc = db_open(os, "/db", options, 0, out_db, &err);
+
+    blockdb_options_free(options);
     return rc;
 }
 
@@ -564,6 +576,114 @@ static void a_restored_copy_has_a_name_of_its_own(void **state)
     fixture_remove_dir(dir);
 }
 
+/* ---- Failures ------------------------------------------------------------------------------ */
+
+/* A head that was shown must be continued by what is signed later. */
+static void assert_goes_on(struct os *os, const struct blockdb_value *shown)
+{
+    AUTO(blockdb_value_deinit) struct blockdb_value note = {0};
+    struct blockdb *db = fixture_open(os, "/db", signing, 0);
+    struct error err;
+
+    fixture_put(db, "a", "2", 1);
+    fixture_must(blockdb_checkpoint_sign(db, &note, &err), &err);
+    if (shown->len > 0) {
+        struct checkpoint seen = checkpoint_of(shown);
+        struct hash root;
+
+        assert_true(checkpoint_of(&note).size > seen.size);
+        fixture_must(heads_root_at(db, seen.size, &root, &err), &err);
+        assert_true(hash_equal(&root, &seen.root));
+    }
+    fixture_close(db);
+}
+
+static void every_failed_operation_is_survived(void **state)
+{
+    static const char *const parts[] = {"/heads", "/IDENTITY"};
+    unsigned p;
+
+    (void)state;
+    for (p = 0; p < 4; p++) {
+        bool fired = true;
+        uint64_t n;
+
+        for (n = 1; fired; n++) {
+            AUTO(blockdb_value_deinit) struct blockdb_value note = {0};
+            struct os_crash *disk = os_crash_new(world_seed);
+            struct os_fault *fault = os_fault_new(os_crash_os(disk));
+            struct os_fault_plan plan = {
+                .classes = OS_FAULT_ALL, .nth = n, .forever = p >= 2, .path_part = parts[p % 2]};
+            struct blockdb *db;
+            struct error err;
+
+            write_keys(os_crash_os(disk), KEY_PATH, 1, 1);
+            fixture_close(fixture_open(os_crash_os(disk), "/db", NULL, BLOCKDB_OPEN_CREATE));
+            os_fault_arm(fault, &plan);
+            if (db_open_signing(os_fault_os(fault), &db) == BLOCKDB_OK) {
+                fixture_put(db, "a", "1", 1);
+                (void)!blockdb_checkpoint_sign(db, &note, &err); /* it fails or not */
+                fixture_put(db, "a", "1", 1);                    /* writing goes on */
+                fixture_close(db);
+            }
+            fired = os_fault_fired(fault);
+            os_fault_arm(fault, NULL);
+            assert_goes_on(os_crash_os(disk), &note);
+            os_fault_free(fault);
+            os_crash_free(disk);
+        }
+        assert_true(n > 3);
+    }
+}
+
+/* Fails the n-th allocation of one thread; only that one looks at the rest. */
+struct countdown {
+    pthread_t thread;
+    unsigned left; /* 0: none fails */
+    bool fired;
+};
+
+static bool fail_nth(void *context)
+{
+    struct countdown *c = context;
+
+    if (pthread_equal(pthread_self(), c->thread) == 0 || c->left == 0 || --c->left > 0) {
+        return false;
+    }
+    c->fired = true;
+    return true;
+}
+
+static void every_lack_of_memory_is_survived(void **state)
+{
+    struct countdown c = {.thread = pthread_self(), .fired = true};
+    unsigned n;
+
+    (void)state;
+    mem_set_fail_hook(fail_nth, &c); /* while there is no other thread */
+    for (n = 1; c.fired; n++) {
+        AUTO(blockdb_value_deinit) struct blockdb_value note = {0};
+        struct world w;
+        struct error err;
+        int rc;
+
+        new_world(&w);
+        fixture_put(w.db, "a", "1", 1);
+        c.left = n;
+        c.fired = false;
+        rc = blockdb_checkpoint_sign(w.db, &note, &err);
+        c.left = 0;
+        assert_int_equal(rc, c.fired ? BLOCKDB_ENOMEM : BLOCKDB_OK);
+        sign(&w, &note);
+        assert_true(is_signed_by(&note, 1));
+        fixture_close(w.db);
+        assert_goes_on(w.os, &note);
+        os_crash_free(w.disk);
+    }
+    mem_set_fail_hook(NULL, NULL);
+    assert_true(n > 5);
+}
+
 /* ---- Roots --------------------------------------------------------------------------------- */
 
 #define ROOTS 12
@@ -708,6 +828,8 @@ int main(void)
         cmocka_unit_test(a_log_that_was_replaced_is_only_read),
         cmocka_unit_test(unknown_heads_stop_signing),
         cmocka_unit_test(a_restored_copy_has_a_name_of_its_own),
+        cmocka_unit_test(every_failed_operation_is_survived),
+        cmocka_unit_test(every_lack_of_memory_is_survived),
         cmocka_unit_test(roots_are_found_behind_the_tiles),
         cmocka_unit_test(no_power_cut_brings_two_heads_of_one_size),
     };
