@@ -127,8 +127,11 @@ struct blockdb_redact_options {
  * file and memory of this database before it returns: WAL, memtables, tables, ledger, caches.
  * Backups and hard links made before are not reached. Reads of the version answer EREDACTED from
  * the moment the entry is visible; all proofs given before stay valid. ENOTFOUND: seq is no version
- * of key. EINVAL: it is a deletion. Redacting again appends nothing and finishes what is left to
- * erase. When the erasing is interrupted, it goes on at the next opening. */
+ * of key. EINVAL: it is a deletion. Redacting again appends nothing (*out_result is that of the
+ * first time, with repeated set) and finishes what is left to erase. Waits for a verification or a
+ * backup that runs. When the erasing is interrupted, also by progress (unit "steps"; ECANCELED) or
+ * for lack of room, the version stays redacted, and it goes on at the next opening; reads that have
+ * views from before are refused the value as well. docs/operate/redaction.md. */
 int blockdb_redact(struct blockdb *db, const void *key, size_t key_len, uint64_t seq,
                    const struct blockdb_redact_options *options,
                    struct blockdb_write_result *out_result, struct blockdb_error *err);

@@ -70,6 +70,13 @@ size_t arena_pool_bytes(struct arena_pool *pool)
     return len_bytes;
 }
 
+static void wipe_chunks(struct arena_chunk *chunk)
+{
+    for (; chunk != NULL; chunk = chunk->next) {
+        explicit_bzero(chunk + 1, chunk->len_bytes - sizeof(*chunk));
+    }
+}
+
 static struct arena_chunk *pool_take(struct arena_pool *pool)
 {
     struct arena_chunk *chunk;
@@ -105,19 +112,25 @@ static struct arena_chunk *pool_keep(struct arena_pool *pool, struct arena_chunk
     return rest;
 }
 
+void arena_pool_wipe(struct arena_pool *pool)
+{
+    struct arena_chunk *chunks;
+
+    mutex_lock(&pool->mu);
+    chunks = pool->chunks;
+    pool->chunks = NULL;
+    pool->len_bytes = 0;
+    mutex_unlock(&pool->mu);
+    wipe_chunks(chunks);
+    free_chunks(pool_keep(pool, chunks));
+}
+
 void arena_init(struct arena *a, struct arena_pool *pool)
 {
     *a = (struct arena){
         .pool = pool,
         .next_chunk_bytes = pool != NULL ? ARENA_CHUNK_BYTES : FIRST_CHUNK_BYTES,
     };
-}
-
-static void wipe_chunks(struct arena_chunk *chunk)
-{
-    for (; chunk != NULL; chunk = chunk->next) {
-        explicit_bzero(chunk + 1, chunk->len_bytes - sizeof(*chunk));
-    }
 }
 
 void arena_reset(struct arena *a)

@@ -44,6 +44,8 @@ struct arena {
 struct arena_pool *arena_pool_new(size_t max_bytes);
 /* Frees the kept chunks. No arena may use the pool any more. NULL is fine. */
 void arena_pool_free(struct arena_pool *pool);
+/* Overwrites all chunks that lie idle in the pool. */
+void arena_pool_wipe(struct arena_pool *pool);
 /* How many bytes lie idle in the pool now. */
 size_t arena_pool_bytes(struct arena_pool *pool);
 

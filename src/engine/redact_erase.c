@@ -63,11 +63,11 @@ static int flush_memtables(const struct erasure *e, struct error *err)
     for (i = 0; i < state->memtable_count; i++) {
         struct memtable *mt = state->memtables[i];
 
+        /* Each of them may have been given memory that held a target before. */
+        memtable_wipe_later(mt);
         for (k = 0; k < e->list->count; k++) {
-            if (e->seqs[k] >= memtable_first_seq(mt) && e->seqs[k] <= memtable_last_seq(mt)) {
-                memtable_wipe_later(mt);
-                is_wanted = true;
-            }
+            is_wanted = is_wanted || (e->seqs[k] >= memtable_first_seq(mt) &&
+                                      e->seqs[k] <= memtable_last_seq(mt));
         }
     }
     read_state_unref(state);
@@ -333,9 +333,26 @@ static void wipe_memory(struct blockdb *db)
     epoch_synchronize(db->epoch);
     (void)epoch_collect(db->epoch); /* memtables that were flushed */
     cache_wipe_matching(db->block_cache, is_table_out_of_force, state);
+    if (db->arena_pool != NULL) {
+        arena_pool_wipe(db->arena_pool);
+    }
     read_state_unref(state);
     epoch_synchronize(db->epoch);
     (void)epoch_collect(db->epoch);
+}
+
+/* Makes every state that was given out so far an old one: what scans have read ahead in it was read
+ * before. */
+static int renew_state(struct blockdb *db, struct error *err)
+{
+    const struct read_state *state;
+    int rc;
+
+    mutex_lock(&db->state_mu);
+    state = atomic_load_explicit(&db->read_state, memory_order_relaxed);
+    rc = db_publish_locked(db, state->memtables, state->memtable_count, state->tables);
+    mutex_unlock(&db->state_mu);
+    return rc < 0 ? error_set_no_memory(err) : BLOCKDB_OK;
 }
 
 /* Nothing is pending any more. */
@@ -343,8 +360,11 @@ static int finish(struct blockdb *db, struct error *err)
 {
     struct redactions *r = &db->redactions;
     struct manifest_edit edit = {.set_redactions = true, .redactions_from = BLOCKDB_SEQ_NONE};
-    int rc = manifest_append(db->manifest, &edit, err);
+    int rc = renew_state(db, err);
 
+    if (rc == BLOCKDB_OK) {
+        rc = manifest_append(db->manifest, &edit, err);
+    }
     if (rc < 0) {
         if (rc == BLOCKDB_EIO) {
             failure_set(&db->failure, err);

@@ -146,7 +146,10 @@ int scan_ahead_take(struct scan_ahead *ahead, struct blockdb *db, const struct r
     ahead->next++;
     if (item->in_ledger) {
         rc = resolve(db, item, &value, err);
-    } else if (redact_watches(&db->redactions, state)) {
+    }
+    /* An old state's values, and what was read ahead in it, are from before. */
+    if (rc == BLOCKDB_OK && !item->version.redacted && item->version.kind == BLOCKDB_KIND_PUT &&
+        redact_watches(&db->redactions, state)) {
         rc = redact_judge(db, state, item->version.seq, &item->version.redacted, err);
         value = item->version.redacted ? (struct slice){0} : value;
     }

@@ -128,9 +128,41 @@ static void test_no_memory(void **state)
     arena_deinit(&a);
 }
 
+/* What lay in a chunk is gone before the chunk is used again, when somebody asks for that. */
+static void test_wiping(void **state)
+{
+    struct arena_pool *pool = arena_pool_new(ARENA_CHUNK_BYTES);
+    struct arena a;
+    uint8_t *p;
+    unsigned later;
+
+    (void)state;
+    for (later = 0; later < 2; later++) {
+        arena_init(&a, pool);
+        p = arena_alloc(&a, 1000);
+        assert_non_null(p);
+        memset(p, 0x5a, 1000);
+        if (later == 1) {
+            arena_wipe_later(&a);
+        }
+        arena_reset(&a);
+        if (later == 0) {
+            arena_pool_wipe(pool);
+        }
+        assert_int_equal(arena_pool_bytes(pool), ARENA_CHUNK_BYTES);
+        p = arena_alloc(&a, 1000);
+        assert_non_null(p);
+        assert_int_equal(p[0], 0);
+        assert_memory_equal(p, p + 1, 999);
+        arena_deinit(&a);
+    }
+    arena_pool_free(pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_wiping),
         cmocka_unit_test(test_pieces_are_aligned_and_apart),
         cmocka_unit_test(test_small_arenas_stay_small),
         cmocka_unit_test(test_large_pieces_leave_the_chunk_in_use),

@@ -170,7 +170,7 @@ static bool cut_at(uint64_t nth)
 
 static void test_power_cuts(void **state)
 {
-    unsigned step = test_is_long() ? 1 : 3;
+    unsigned step = test_is_long() ? 1 : 5;
     uint64_t nth;
 
     (void)state;
@@ -206,7 +206,7 @@ static bool fail_at(uint64_t nth, const struct os_fault_plan *shape)
 
 static void fail_all(const struct os_fault_plan *shape)
 {
-    unsigned step = test_is_long() ? 1 : 5;
+    unsigned step = test_is_long() ? 1 : 11;
     uint64_t nth;
 
     for (nth = 1 + seed % step; nth < ROUNDS_MAX && fail_at(nth, shape); nth += step) {
@@ -279,7 +279,7 @@ static bool starve_at(uint64_t nth)
 
 static void test_allocation_fails(void **state)
 {
-    unsigned step = test_is_long() ? 1 : 5;
+    unsigned step = test_is_long() ? 1 : 11;
     uint64_t nth;
 
     (void)state;
