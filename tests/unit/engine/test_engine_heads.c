@@ -237,6 +237,58 @@ static void cosignatures_are_kept(void **state)
     world_free(&w);
 }
 
+#define SIGNERS 4
+
+static void sign_and_write(void *arg)
+{
+    struct world *w = arg;
+    uint64_t last = 0;
+    unsigned i;
+
+    for (i = 0; i < 20; i++) {
+        AUTO(blockdb_value_deinit) struct blockdb_value note = {0};
+        struct checkpoint checkpoint;
+        struct note parsed;
+        struct error err;
+
+        fixture_put(w->db, "a", "1", 1);
+        fixture_must(i % 2 == 0 || last == 0 ? blockdb_checkpoint_sign(w->db, &note, &err)
+                                             : blockdb_checkpoint_get(w->db, &note, &err),
+                     &err);
+        fixture_must(
+            checkpoint_parse_note(slice_of(note.data, note.len), &parsed, &checkpoint, &err), &err);
+        if (checkpoint.size < last) {
+            fixture_fail("a head of fewer entries was shown");
+        }
+        last = checkpoint.size;
+    }
+}
+
+static void many_ask_at_once(void **state)
+{
+    static const struct fixture_option often[] = {{"origin", ORIGIN},
+                                                  {"signing_key_file", KEY_PATH},
+                                                  {"head_interval", "10ms"},
+                                                  {NULL, NULL}};
+    struct os_thread *threads[SIGNERS];
+    struct world w = {.disk = os_crash_new(world_seed)};
+    struct error err;
+    unsigned i;
+
+    (void)state;
+    w.os = os_crash_os(w.disk);
+    write_keys(w.os, KEY_PATH, 1, 1);
+    w.db = fixture_open(w.os, "/db", often, BLOCKDB_OPEN_CREATE);
+    for (i = 0; i < SIGNERS; i++) {
+        fixture_must(os_thread_start(w.os, "signer", sign_and_write, &w, &threads[i], &err), &err);
+    }
+    for (i = 0; i < SIGNERS; i++) {
+        os_thread_join(w.os, threads[i]);
+    }
+    (void)fixture_verify(w.db);
+    world_free(&w);
+}
+
 /* ---- Who signs ----------------------------------------------------------------------------- */
 
 static void keys_are_rotated_on_record(void **state)
@@ -818,6 +870,7 @@ int main(void)
         cmocka_unit_test(heads_are_signed_in_time),
         cmocka_unit_test(without_a_key_nothing_is_signed),
         cmocka_unit_test(cosignatures_are_kept),
+        cmocka_unit_test(many_ask_at_once),
         cmocka_unit_test(keys_are_rotated_on_record),
         cmocka_unit_test(bad_keys_are_refused),
         cmocka_unit_test(bad_origins_are_refused),
