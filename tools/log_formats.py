@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The formats of BlockDB's evidence, for check_log: Ed25519, signed notes and heads, the Merkle
-tree, entries, and the map of newest versions. Written from docs/format/ and the formats of C2SP alone,
-with nothing but Python's standard library; shares no code with the programs in C."""
+tree, entries, and the map of newest versions. Written from docs/format/ and the formats of C2SP
+alone, with nothing but Python's standard library; shares no code with the programs in C."""
 import base64
 import binascii
 import hashlib

@@ -59,23 +59,22 @@ static int check_origin(const struct audit *a, struct error *err)
                      (int)now.len, (const char *)now.data);
 }
 
-/* Stores what was joined so far as the position, with the head as seen but not verified. AUDIT-1:
- * only when that is further than what the file says. */
+/* Stores the head as seen but not verified, and what was joined so far as the position when that is
+ * further than what the file says (AUDIT-1). */
 static int keep_position(struct audit *a, struct error *err)
 {
     const struct audit_join *j = &a->join;
-    struct audit_state next = {
-        .head = a->state.head, /* borrowed for the call */
-        .seen = a->head,
-        .frontier = j->sealed,
-        .last_header = j->last_header,
-        .counts = j->sealed_counts,
-        .epoch = j->sealed_epoch,
-    };
+    struct audit_state next = a->state; /* its notes are borrowed for the call */
 
-    if (!a->joins || j->sealed.size <= a->state.frontier.size ||
-        a->head.size <= a->state.head.size || j->sealed.size > a->head.size) {
+    if (!a->joins || a->head.size <= a->state.head.size) {
         return BLOCKDB_OK;
+    }
+    next.seen = a->head;
+    if (j->sealed.size > next.frontier.size && j->sealed.size <= a->head.size) {
+        next.frontier = j->sealed;
+        next.last_header = j->last_header;
+        next.counts = j->sealed_counts;
+        next.epoch = j->sealed_epoch;
     }
     return audit_state_store(a->options->os, a->options->state_path, &next, err);
 }

@@ -552,6 +552,7 @@ static void test_interrupted_then_forged(void **state)
     c.options.threads = 1;
     assert_int_equal(audit_case_run(&c), BLOCKDB_ECANCELED);
     c.options.progress = NULL;
+    assert_int_equal(os_stat_path(os_real(), c.state, &(struct os_stat){0}, NULL), 0);
     forge(&c, put_behind(&c.log, 10));
     audit_case_export(&c, c.log.count);
     audit_case_bad(&c, "is another than it was"); /* the head was seen */
