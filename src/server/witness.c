@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "base/base64.h"
+#include "base/lines.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "ledger/checkpoint.h"
@@ -285,7 +286,23 @@ static void root_text(char out[ROOT_TEXT_BYTES], const struct hash *root)
     out[ROOT_TEXT_BYTES - 1] = '\0';
 }
 
-/* Tells a fork that the log's own signatures prove from a proof that merely does not fit. */
+/* Two heads of one size: with this text in its journal the operator can show that the log signed
+ * both, as the signature is over origin, size and root. */
+static void tell_fork(const struct candidate *c, const char *before, const char *now,
+                      struct error *err)
+{
+    const struct checkpoint *p = &c->checkpoint;
+    struct lines lines = lines_of(buf_slice(&c->lines));
+    struct slice signature = {0};
+
+    (void)lines_next(&lines, &signature);
+    (void)error_set(err, BLOCKDB_ETAMPERED,
+                    "the log '%.*s' has signed two heads of %" PRIu64
+                    " entries: %s was cosigned, now it shows %s, signed %.*s",
+                    (int)p->origin.len, (const char *)p->origin.data, p->size, before, now,
+                    (int)signature.len, (const char *)signature.data);
+}
+
 static enum http_status not_a_continuation(const struct candidate *c, struct error *err)
 {
     const struct checkpoint *p = &c->checkpoint;
@@ -295,10 +312,7 @@ static enum http_status not_a_continuation(const struct candidate *c, struct err
     root_text(before, &c->head.root);
     root_text(now, &p->root);
     if (c->head.size == p->size && memcmp(&c->head.root, &p->root, sizeof(p->root)) != 0) {
-        (void)error_set(err, BLOCKDB_ETAMPERED,
-                        "the log '%.*s' has signed two heads of %" PRIu64
-                        " entries: %s was cosigned, now it shows %s",
-                        (int)p->origin.len, (const char *)p->origin.data, p->size, before, now);
+        tell_fork(c, before, now, err);
     } else {
         (void)error_set(err, BLOCKDB_ETAMPERED,
                         "log '%.*s': it is not proven that its head of %" PRIu64

@@ -304,6 +304,7 @@ static void test_fork(void **state)
     assert_int_equal(ask(f, "POST", "/add-checkpoint", buf_slice(&body), &err), 422);
     assert_int_equal(err.code, BLOCKDB_ETAMPERED);
     assert_non_null(strstr(err.message, "signed two heads of 20 entries"));
+    assert_non_null(strstr(err.message, ", signed \xe2\x80\x94 " WITNESS_LOG_ORIGIN " "));
     assert_int_equal(stored_size(f, WITNESS_LOG_ORIGIN), 20);
     close_witness(f);
     open_witness(f, NULL);
