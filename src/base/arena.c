@@ -40,12 +40,28 @@ struct arena_pool *arena_pool_new(size_t max_bytes)
     return pool;
 }
 
+/* Chunks of full size are what memtables are made of: malloc would keep them when they are freed.
+ */
+static struct arena_chunk *alloc_chunk(size_t len_bytes)
+{
+    return len_bytes == ARENA_CHUNK_BYTES ? mem_map(len_bytes) : mem_alloc(len_bytes);
+}
+
+static void free_chunk(struct arena_chunk *chunk)
+{
+    if (chunk->len_bytes == ARENA_CHUNK_BYTES) {
+        mem_unmap(chunk, chunk->len_bytes);
+    } else {
+        mem_free(chunk);
+    }
+}
+
 static void free_chunks(struct arena_chunk *chunk)
 {
     while (chunk != NULL) {
         struct arena_chunk *next = chunk->next;
 
-        mem_free(chunk);
+        free_chunk(chunk);
         chunk = next;
     }
 }
@@ -156,7 +172,7 @@ static struct arena_chunk *add_chunk(struct arena *a, size_t chunk_bytes)
         chunk = pool_take(a->pool);
     }
     if (chunk == NULL) {
-        chunk = mem_alloc(chunk_bytes);
+        chunk = alloc_chunk(chunk_bytes);
     }
     if (chunk == NULL) {
         return NULL;

@@ -47,6 +47,7 @@ enum lock_rank {
     LOCK_RANK_IO_BUDGET = 110,
     LOCK_RANK_EPOCH = 120,
     LOCK_RANK_ARENA = 125, /* the free chunks of a pool */
+    LOCK_RANK_SLAB = 128,  /* the slabs of one size */
     LOCK_RANK_LOGGER = 130,
     LOCK_RANK_OS = 140, /* test implementations of struct os */
 };
@@ -55,6 +56,12 @@ struct CAPABILITY("mutex") mutex {
     pthread_mutex_t handle;
     int rank;
 };
+
+/* For a mutex that lives as long as the process and is never initialised. */
+#define MUTEX_STATIC(lock_rank)                                                                    \
+    {                                                                                              \
+        .handle = PTHREAD_MUTEX_INITIALIZER, .rank = (lock_rank)                                   \
+    }
 
 struct cond {
     pthread_cond_t handle;

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static mem_fail_fn fail_hook;
 static void *fail_context;
@@ -65,6 +66,61 @@ void mem_free(void *p)
 {
     free(p);
 }
+
+#ifdef BLOCKDB_DEBUG /* sanitizers see more of what malloc gives */
+
+void *mem_map(size_t len_bytes)
+{
+    void *p = mem_alloc_aligned(len_bytes, len_bytes);
+
+    if (p != NULL) {
+        memset(p, 0, len_bytes);
+    }
+    return p;
+}
+
+void mem_unmap(void *p, size_t len_bytes)
+{
+    (void)len_bytes;
+    mem_free(p);
+}
+
+#else
+
+/* Unmapping fails only for what is no mapping. */
+static void unmap(uint8_t *p, size_t len_bytes)
+{
+    if (len_bytes > 0) {
+        (void)munmap(p, len_bytes);
+    }
+}
+
+void *mem_map(size_t len_bytes)
+{
+    uint8_t *p;
+    size_t before;
+
+    if (must_fail(2 * len_bytes)) {
+        return NULL;
+    }
+    p = mmap(NULL, 2 * len_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) {
+        return NULL;
+    }
+    before = -(uintptr_t)p & (len_bytes - 1);
+    unmap(p, before);
+    unmap(p + before + len_bytes, len_bytes - before);
+    return p + before;
+}
+
+void mem_unmap(void *p, size_t len_bytes)
+{
+    if (p != NULL) {
+        unmap(p, len_bytes);
+    }
+}
+
+#endif
 
 char *mem_strdup(const char *text)
 {

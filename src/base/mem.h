@@ -20,6 +20,12 @@ void *mem_realloc(void *p, size_t len_bytes) __attribute__((warn_unused_result))
 void *mem_alloc_aligned(size_t alignment_bytes, size_t len_bytes)
     __attribute__((malloc, warn_unused_result));
 void mem_free(void *p);
+/* For blocks of a MiB or more that come and go: memory straight from the system, which gets it back
+ * at once, whatever malloc would keep. len_bytes is a power of two and the block stands at a
+ * multiple of it. Zeroed. */
+void *mem_map(size_t len_bytes);
+/* len_bytes as it was mapped with; NULL does nothing. */
+void mem_unmap(void *p, size_t len_bytes);
 
 /* Returns a copy of text that the caller frees, or NULL. */
 char *mem_strdup(const char *text) __attribute__((malloc, warn_unused_result));

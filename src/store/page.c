@@ -2,23 +2,20 @@
 #include "store/page.h"
 
 #include "base/assert.h"
-#include "base/mem.h"
+#include "base/slab.h"
 
 #include <string.h>
 
-#define PAGE_DATA_ALIGN 64
-#define MALLOC_OVERHEAD 16 /* what an allocator adds to a block, about */
-
-_Static_assert(sizeof(struct page) <= PAGE_DATA_AT && PAGE_DATA_AT % PAGE_DATA_ALIGN == 0,
+_Static_assert(sizeof(struct page) <= PAGE_DATA_AT && PAGE_DATA_AT % SLAB_ALIGN == 0,
                "the bytes follow the head, aligned");
-_Static_assert(offsetof(struct page, queue_prev) <= PAGE_DATA_ALIGN, "lookups touch one line");
+_Static_assert(offsetof(struct page, queue_prev) <= SLAB_ALIGN, "lookups touch one line");
 
 struct page *page_new(uint64_t file, uint64_t offset, size_t len)
 {
     struct page *page;
 
     ASSERT(len <= UINT32_MAX);
-    page = mem_alloc_aligned(PAGE_DATA_ALIGN, PAGE_DATA_AT + len);
+    page = slab_alloc(PAGE_DATA_AT + len);
     if (page == NULL) {
         return NULL;
     }
@@ -32,8 +29,7 @@ struct page *page_new(uint64_t file, uint64_t offset, size_t len)
 
 size_t page_charge(size_t len)
 {
-    return (PAGE_DATA_AT + len + MALLOC_OVERHEAD + PAGE_DATA_ALIGN - 1) &
-           ~(size_t)(PAGE_DATA_ALIGN - 1);
+    return slab_block_bytes(PAGE_DATA_AT + len);
 }
 
 void page_unref(struct page *page)
@@ -42,7 +38,7 @@ void page_unref(struct page *page)
         if (page->wipe) {
             explicit_bzero(page->data, page->len);
         }
-        mem_free(page);
+        slab_free(page, PAGE_DATA_AT + page->len);
     }
 }
 
