@@ -283,10 +283,9 @@ int sealer_wait(struct blockdb *db, uint64_t seq, struct error *err)
 }
 
 /* Waits for the answer to an errand, or takes it back. */
-static int wait_errand_locked(struct blockdb *db, const struct sealer_errand *errand,
-                              struct error *err) REQUIRES(db->sealer.mu)
+static int wait_errand_locked(struct blockdb *db, struct sealer *s,
+                              const struct sealer_errand *errand, struct error *err) REQUIRES(s->mu)
 {
-    struct sealer *s = &db->sealer;
     int rc = BLOCKDB_OK;
 
     while (!errand->is_done && rc == BLOCKDB_OK) {
@@ -320,7 +319,7 @@ int sealer_run(struct blockdb *db, sealer_errand_fn fn, void *arg, struct error 
     mutex_unlock(&s->mu);
     seal_queue_poke(&db->seal_queue);
     mutex_lock(&s->mu);
-    rc = wait_errand_locked(db, &errand, err);
+    rc = wait_errand_locked(db, s, &errand, err);
     mutex_unlock(&s->mu);
     return rc;
 }
