@@ -25,7 +25,7 @@ struct touch {
     uint32_t bucket;
     bool existed;
     bool changed;
-    struct map_record before;
+    struct map_record before; /* with existed */
     struct map_leaf leaf;
 };
 
@@ -127,12 +127,28 @@ static size_t cut_chunk(struct map_tree *t, const struct map_update *updates, si
     return at;
 }
 
+/* Lets the waits for the deltas' memory overlap. */
+static void prefetch_slots(const struct map_tree *t)
+{
+    const struct map_apply *a = t->apply;
+    unsigned pass;
+    size_t i;
+
+    for (pass = 0; pass < 2; pass++) {
+        for (i = 0; i < a->touch_count; i++) {
+            map_delta_prefetch(&t->young, a->touches[i].bucket, pass == 1);
+            map_delta_prefetch(&t->frozen, a->touches[i].bucket, pass == 1);
+        }
+    }
+}
+
 /* What there is of each key so far. */
 static int find_leaves(struct map_tree *t, struct error *err)
 {
     struct map_apply *a = t->apply;
     size_t i;
 
+    prefetch_slots(t);
     map_gather_reset(&t->gather);
     for (i = 0; i < a->touch_count; i++) {
         int rc = map_gather_load(t, a->touches[i].bucket, err);

@@ -45,7 +45,22 @@ struct map_slot *map_delta_next(const struct map_delta *d, const struct map_slot
 
 static int compare(const struct map_slot *slot, const struct hash *place)
 {
-    return memcmp(slot->record.bytes, place->bytes, SHA256_LEN);
+    return map_record_compare(&slot->record, place);
+}
+
+void map_delta_prefetch(const struct map_delta *d, uint32_t bucket, bool slot)
+{
+    if (d->heads == NULL) {
+        return;
+    }
+    if (!slot) {
+        __builtin_prefetch(&d->heads[bucket]);
+    } else if (d->heads[bucket] != 0) {
+        const struct map_slot *first = map_delta_slot(d, d->heads[bucket]);
+
+        __builtin_prefetch(first);
+        __builtin_prefetch(&first->next);
+    }
 }
 
 /* The link that leads to the first slot of the bucket that is not before place. */

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "engine/map_record.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,6 +43,10 @@ struct map_slot *map_delta_slot(const struct map_delta *d, uint32_t ref);
 /* The first slot of a bucket, or NULL; and the one behind a slot. */
 struct map_slot *map_delta_first(const struct map_delta *d, uint32_t bucket);
 struct map_slot *map_delta_next(const struct map_delta *d, const struct map_slot *slot);
+
+/* For a row of buckets whose waits for memory are to overlap: first for all of them without, then
+ * with the slot. A hint only. */
+void map_delta_prefetch(const struct map_delta *d, uint32_t bucket, bool slot);
 
 /* The record of a place, borrowed, or NULL. */
 const struct map_record *map_delta_find(const struct map_delta *d, const struct hash *place);

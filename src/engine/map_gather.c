@@ -91,7 +91,7 @@ static size_t span_lower_bound(const struct map_tree *t, const struct map_span *
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
-        if (memcmp(records[middle].bytes, place->bytes, SHA256_LEN) < 0) {
+        if (map_record_compare(&records[middle], place) < 0) {
             low = middle + 1;
         } else {
             high = middle;
@@ -111,7 +111,7 @@ const struct map_record *map_gather_find(const struct map_tree *t, const struct 
     }
     at = span_lower_bound(t, span, place);
     found = span_records(t, span) + at;
-    if (at == span->count || memcmp(found->bytes, place->bytes, SHA256_LEN) != 0) {
+    if (at == span->count || map_record_compare(found, place) != 0) {
         return NULL;
     }
     return found;
@@ -163,34 +163,43 @@ static void find_in_file(const struct map_tree *t, uint32_t bucket, struct sourc
     out->file_end = at;
 }
 
+/* The slot before or at the record, by place; NULL slots and records come last. */
+static bool is_first(const struct map_slot *slot, const struct map_record *record, bool *out_equal)
+{
+    int order = record != NULL ? map_record_compare(&slot->record, map_record_place(record)) : -1;
+
+    *out_equal = order == 0;
+    return order <= 0;
+}
+
+/* The next leaf of the file and of the frozen delta, the delta's where both have it. */
+static const struct map_record *peek_old(const struct sources *s, bool *out_frozen, bool *out_both)
+{
+    const struct map_record *file = s->file != s->file_end ? s->file : NULL;
+
+    *out_both = false;
+    *out_frozen = s->slots[0] != NULL && is_first(s->slots[0], file, out_both);
+    return *out_frozen ? &s->slots[0]->record : file;
+}
+
 /* The leaf with the lowest place, the youngest of them; every source moves past that place. */
 static const struct map_record *take_lowest(const struct map_tree *t, struct sources *s)
 {
-    const struct map_record *records[3] = {
-        s->file != s->file_end ? s->file : NULL,
-        s->slots[0] != NULL ? &s->slots[0]->record : NULL,
-        s->slots[1] != NULL ? &s->slots[1]->record : NULL,
-    };
-    const struct map_record *lowest = NULL;
-    unsigned i;
+    bool from_frozen;
+    bool both_old;
+    bool same = false;
+    const struct map_record *lowest = peek_old(s, &from_frozen, &both_old);
 
-    for (i = 0; i < 3; i++) {
-        if (records[i] != NULL &&
-            (lowest == NULL || memcmp(records[i]->bytes, lowest->bytes, SHA256_LEN) <= 0)) {
-            lowest = records[i];
+    if (s->slots[1] != NULL && is_first(s->slots[1], lowest, &same)) {
+        lowest = &s->slots[1]->record;
+        s->slots[1] = map_delta_next(&t->young, s->slots[1]);
+        if (!same) {
+            return lowest;
         }
     }
-    if (lowest == NULL) {
-        return NULL;
-    }
-    if (records[0] != NULL && memcmp(records[0]->bytes, lowest->bytes, SHA256_LEN) == 0) {
-        s->file++;
-    }
-    for (i = 0; i < 2; i++) {
-        if (records[i + 1] != NULL &&
-            memcmp(records[i + 1]->bytes, lowest->bytes, SHA256_LEN) == 0) {
-            s->slots[i] = map_delta_next(i == 0 ? &t->frozen : &t->young, s->slots[i]);
-        }
+    if (lowest != NULL) {
+        s->file += !from_frozen || both_old;
+        s->slots[0] = from_frozen ? map_delta_next(&t->frozen, s->slots[0]) : s->slots[0];
     }
     return lowest;
 }

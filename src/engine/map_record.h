@@ -60,6 +60,18 @@ static inline void map_record_set(struct map_record *r, uint64_t seq, uint64_t v
     put_le64(r->bytes + MAP_FILE_LEAF_VERSIONS, versions * 4 + flags);
 }
 
+/* Bytewise order of places: <0, 0, >0. Nearly always the first bytes decide. */
+static inline int map_record_compare(const struct map_record *r, const struct hash *place)
+{
+    uint64_t a = get_be64(r->bytes);
+    uint64_t b = get_be64(place->bytes);
+
+    if (a != b) {
+        return a < b ? -1 : 1;
+    }
+    return memcmp(r->bytes, place->bytes, SHA256_LEN);
+}
+
 /* The highest bits of a place as a number; bits is at most 32. */
 static inline uint32_t map_prefix(const struct hash *place, unsigned bits)
 {
