@@ -314,7 +314,7 @@ struct blockdb_expectations {
     unsigned require; /* enum blockdb_require */
     /* A head that was verified before under the same trust. When the file has the same (origin,
      * size and root), its signatures are not checked again; what the report says of signers is
-     * copied from here. NULL: none. */
+     * copied from here. Its origin must still be there. NULL: none. */
     const struct blockdb_checkpoint *known_head;
 };
 #define BLOCKDB_EXPECTATIONS_INIT                                                                  \

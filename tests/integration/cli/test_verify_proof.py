@@ -3,6 +3,7 @@
 """verify-proof: published files, expectations, whom to trust, and everything that is refused."""
 import os
 import re
+import subprocess
 import sys
 
 sys.dont_write_bytecode = True
@@ -103,6 +104,25 @@ class VerifyProofTest(CliTest):
         self.assertEqual(run.code, 5)
         self.assertEqual(self.run_bare('verify-proof', '-', '--key', KEY).code, 5)
         self.assertEqual(self.check('missing').code, 1)
+
+    def second_opinion(self, path):
+        """The exit code of the checker that shares no code with this one."""
+        done = subprocess.run([sys.executable, os.path.join(ROOT, 'tools', 'check_log'), '--key',
+                               KEY, '--proof', path], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=120, check=False)
+        return done.returncode
+
+    def test_two_implementations_agree(self):
+        for name in sorted(os.listdir(FILES)):
+            self.assertEqual(self.second_opinion(os.path.join(FILES, name)), 0, name)
+        with open(self.file('entry'), 'rb') as f:
+            genuine = f.read()
+        for at in range(5, len(genuine), 131):
+            changed = bytearray(genuine)
+            changed[at] ^= 2
+            path = self.write('changed', bytes(changed))
+            self.assertNotEqual(self.second_opinion(path), 0, at)
+            self.assertEqual(self.run_bare('verify-proof', path, '--key', KEY).code, 5, at)
 
 
 if __name__ == '__main__':
