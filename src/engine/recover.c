@@ -252,10 +252,12 @@ static int seal_again(struct recovery *r, const struct segment_scan_entry *entry
     if (tiles == NULL) {
         return error_set_no_memory(err);
     }
-    if (stored->map_size < r->tip.last.map_size) {
+    if (stored->map_size < r->tip.last.map_size ||
+        (stored->map_size == r->tip.last.map_size &&
+         !hash_equal(&stored->map_root, &r->tip.last.map_root))) {
         return error_set(err, BLOCKDB_ETAMPERED,
                          "ledger segment '%s', block at offset %" PRIu64 ": the map of block "
-                         "%" PRIu64 " is smaller than that of the block before",
+                         "%" PRIu64 " does not continue that of the block before",
                          entry->path, entry->block->offset, entry->block->height);
     }
     tip_seal(&r->tip, &block, tiles);

@@ -171,6 +171,9 @@ int block_header_follows(const struct block_header *previous, const struct block
         reason = "its term is lower";
     } else if (next->map_size < previous->map_size) {
         reason = "its map is smaller";
+    } else if (next->map_size == previous->map_size &&
+               !hash_equal(&next->map_root, &previous->map_root)) {
+        reason = "its map is of the same size and has another root";
     }
     if (reason == NULL) {
         return BLOCKDB_OK;

@@ -263,7 +263,11 @@ static void each_link_is_checked(void **state)
     assert_reason(&previous, &next, "term");
     next = good;
     next.map_size = previous.map_size - 1;
-    assert_reason(&previous, &next, "map");
+    assert_reason(&previous, &next, "map is smaller");
+    next = good;
+    next.map_size = previous.map_size;
+    next.map_root.bytes[0] ^= 1;
+    assert_reason(&previous, &next, "another root");
     previous.time_ms--;
     assert_reason(&previous, &good, "links to another header");
 }
