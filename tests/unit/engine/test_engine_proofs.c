@@ -272,6 +272,79 @@ static void test_a_log_that_grows(void **state)
     os_crash_free(disk);
 }
 
+/* Proves and checks against heads, until it is told to stop. */
+struct prover {
+    struct blockdb *db;
+    atomic_bool *stop;
+    uint64_t rng;
+    uint64_t proofs;
+};
+
+static void prove_newest(struct prover *p)
+{
+    struct blockdb_head head;
+    struct blockdb_proof proof;
+    struct inclusion claim;
+    struct hash root;
+    struct hash tile[TILE_WIDTH];
+    struct error err;
+    unsigned at;
+
+    fixture_must(blockdb_head_get(p->db, &head, &err), &err);
+    p->rng = p->rng * 6364136223846793005u + 1442695040888963407u;
+    claim = (struct inclusion){.index = (p->rng >> 33) % head.size, .size = head.size};
+    at = (unsigned)(claim.index % TILE_WIDTH);
+    fixture_must(blockdb_tile_read(p->db, 0, claim.index / TILE_WIDTH, at + 1, tile[0].bytes, &err),
+                 &err);
+    fixture_must(blockdb_prove_inclusion(p->db, claim.index, head.size, &proof, &err), &err);
+    memcpy(root.bytes, head.root, sizeof(root.bytes));
+    claim.leaf = &tile[at];
+    claim.root = &root;
+    if (inclusion_verify(&claim, hashes_of(&proof), proof.count) < 0) {
+        fixture_fail("a wrong proof of entry %llu", (unsigned long long)claim.index);
+    }
+    p->proofs++;
+}
+
+static void prover_main(void *arg)
+{
+    struct prover *p = arg;
+
+    do {
+        prove_newest(p);
+    } while (!atomic_load(p->stop));
+}
+
+static void test_proofs_beside_a_writer(void **state)
+{
+    struct os_crash *disk = os_crash_new(seed);
+    struct blockdb *db = fixture_open(os_crash_os(disk), "/db", small_blocks, BLOCKDB_OPEN_CREATE);
+    struct prover provers[2];
+    struct os_thread *threads[2];
+    atomic_bool stop = false;
+    struct error err;
+    unsigned i;
+
+    (void)state;
+    grow(db, 10);
+    for (i = 0; i < 2; i++) {
+        provers[i] = (struct prover){.db = db, .stop = &stop, .rng = seed + i};
+        fixture_must(
+            os_thread_start(os_real(), "prover", prover_main, &provers[i], &threads[i], &err),
+            &err);
+    }
+    for (i = 0; i < test_rounds(60, 1000); i++) {
+        grow(db, 30);
+    }
+    atomic_store(&stop, true);
+    for (i = 0; i < 2; i++) {
+        os_thread_join(os_real(), threads[i]);
+        assert_true(provers[i].proofs > 0);
+    }
+    fixture_close(db);
+    os_crash_free(disk);
+}
+
 /* ---- Bundles ------------------------------------------------------------------------------- */
 
 /* The leaves of a bundle hash to the tile. */
@@ -593,6 +666,7 @@ int main(void)
         cmocka_unit_test(test_all_proofs_of_a_small_log),
         cmocka_unit_test(test_a_log_of_three_levels),
         cmocka_unit_test(test_a_log_that_grows),
+        cmocka_unit_test(test_proofs_beside_a_writer),
         cmocka_unit_test(test_bundles),
         cmocka_unit_test(test_in_block),
         cmocka_unit_test(test_arguments),

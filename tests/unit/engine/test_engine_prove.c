@@ -298,6 +298,29 @@ static void test_redacted(void **state)
     os_crash_free(disk);
 }
 
+/* A redaction changes no leaf. */
+static void test_bundle_of_redacted(void **state)
+{
+    AUTO(blockdb_value_deinit) struct blockdb_value before = {0};
+    AUTO(blockdb_value_deinit) struct blockdb_value after = {0};
+    struct os_crash *disk = os_crash_new(seed);
+    struct blockdb *db = open_signing(os_crash_os(disk));
+    struct error err;
+    uint64_t seq;
+
+    (void)state;
+    fill(db, 20);
+    seq = put(db, "person", "name and address", 16);
+    fixture_must(sealer_seal_all(db, &err), &err);
+    fixture_must(blockdb_bundle_read(db, 0, (unsigned)seq + 1, &before, &err), &err);
+    fixture_must(blockdb_redact(db, "person", 6, seq, NULL, NULL, &err), &err);
+    fixture_must(blockdb_bundle_read(db, 0, (unsigned)seq + 1, &after, &err), &err);
+    assert_int_equal(before.len, after.len);
+    assert_memory_equal(before.data, after.data, after.len);
+    fixture_close(db);
+    os_crash_free(disk);
+}
+
 /* ---- Keys ---------------------------------------------------------------------------------- */
 
 /* Proves a key; what the file says of it must be what the database says. */
@@ -557,6 +580,7 @@ int main(void)
         cmocka_unit_test(test_value_or_not),
         cmocka_unit_test(test_ranges),
         cmocka_unit_test(test_redacted),
+        cmocka_unit_test(test_bundle_of_redacted),
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_keys_without_a_map),
         cmocka_unit_test(test_after_a_power_cut),
