@@ -51,10 +51,12 @@ int blockdb_checkpoint_cosign(struct blockdb *db, uint64_t size, const void *lin
 #define BLOCKDB_TILE_LEN (BLOCKDB_TILE_WIDTH * BLOCKDB_HASH_LEN)
 
 /* Reads the first `width` hashes (1 to BLOCKDB_TILE_WIDTH) of tile `index` of a level into out,
- * width * BLOCKDB_HASH_LEN bytes. ENOTFOUND when the sealed log has not so many. */
+ * width * BLOCKDB_HASH_LEN bytes. ENOTFOUND when the sealed log has not so many; EINVAL: there is
+ * no such level or width. */
 int blockdb_tile_read(struct blockdb *db, unsigned level, uint64_t index, unsigned width,
                       uint8_t *out, struct blockdb_error *err);
-/* Builds the entry bundle of the first `width` entries of tile `index` of level 0. */
+/* Builds the entry bundle of the first `width` entries of tile `index` of level 0. Errors as above;
+ * ETAMPERED: an entry does not match its hash in the tile. */
 int blockdb_bundle_read(struct blockdb *db, uint64_t index, unsigned width,
                         struct blockdb_value *out_bundle, struct blockdb_error *err);
 
@@ -76,7 +78,9 @@ int blockdb_prove_inclusion(struct blockdb *db, uint64_t seq, uint64_t size,
  * <= new_size. */
 int blockdb_prove_consistency(struct blockdb *db, uint64_t old_size, uint64_t new_size,
                               struct blockdb_proof *out_proof, struct blockdb_error *err);
-/* Proves that entry seq is in its block: its place and the path to block_root of *out_block. */
+/* Proves that entry seq is in its block: the path to block_root of *out_block, in the tree of its
+ * count leaves, from place seq - first_seq. ENOTFOUND when seq is not sealed; EINVAL: it is a
+ * block's header, which is in no block. ETAMPERED: the ledger was changed. */
 int blockdb_prove_in_block(struct blockdb *db, uint64_t seq, struct blockdb_block *out_block,
                            struct blockdb_proof *out_proof, struct blockdb_error *err);
 
@@ -101,8 +105,10 @@ struct blockdb_prove_options {
 int blockdb_prove_entry(struct blockdb *db, uint64_t seq,
                         const struct blockdb_prove_options *options, struct blockdb_value *out_file,
                         struct blockdb_error *err);
-/* The same for a key: proves its newest version, or that it has none. Needs the option proof_map;
- * EUNSUPPORTED without. */
+/* The same for a key: proves its newest version, or that it has none, as of a head that covers all
+ * its versions there are when this is called. Needs the option proof_map; EUNSUPPORTED without.
+ * EBUSY: the map is still being built, or others write the key so often that it cannot follow; ask
+ * again. */
 int blockdb_prove_key(struct blockdb *db, const void *key, size_t key_len,
                       const struct blockdb_prove_options *options, struct blockdb_value *out_file,
                       struct blockdb_error *err);
