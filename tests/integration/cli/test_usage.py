@@ -152,7 +152,7 @@ class Generated(CliTest):
 
     def test_bash_completes(self):
         path = self.write('completion', self.generate('bash'))
-        for words, expected in ((['exp'], 'export'), (['scan', '--rev'], '--reverse'),
+        for words, expected in ((['imp'], 'import'), (['scan', '--rev'], '--reverse'),
                                 (['scan', '-o', 'jso'], 'json jsonl'),
                                 (['put', '--durability', 'al'], 'always')):
             script = ('. %s; COMP_WORDS=(blockdb-cli %s); COMP_CWORD=%d; _blockdb_cli; '
