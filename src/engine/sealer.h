@@ -80,8 +80,8 @@ RESULT_MUST_BE_USED int sealer_wait(struct blockdb *db, uint64_t seq, struct err
 /* Ends the open block and waits until everything committed so far is in synced blocks. Does nothing
  * to a database that cannot be written. Errors as sealer_wait(). */
 RESULT_MUST_BE_USED int sealer_seal_all(struct blockdb *db, struct error *err);
-/* Ends the open block as well, or makes an empty one, so that there is a new header, and waits until
- * that is durable. Errors as sealer_wait(). */
+/* Ends the open block as well, or makes an empty one, so that there is a new header, and waits
+ * until that is durable. Errors as sealer_wait(). */
 RESULT_MUST_BE_USED int sealer_seal_empty(struct blockdb *db, struct error *err);
 /* Waits, for the leader of a commit, until the queue is not too long. Errors as sealer_wait(). */
 RESULT_MUST_BE_USED int sealer_make_room(struct blockdb *db, struct error *err);

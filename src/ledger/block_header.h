@@ -56,6 +56,7 @@ RESULT_MUST_BE_USED int block_header_of_record(const struct record *r, struct bl
 void block_header_hash(const struct block_header *h, struct hash *out);
 
 /* Whether next continues previous (NULL: next must be the first): height, link, first_seq, time,
- * term and map_size that do not go back, and one map_root for one map_size. ETAMPERED with the reason in err. */
+ * term and map_size that do not go back, and one map_root for one map_size. ETAMPERED with the
+ * reason in err. */
 RESULT_MUST_BE_USED int block_header_follows(const struct block_header *previous,
                                              const struct block_header *next, struct error *err);
