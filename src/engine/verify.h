@@ -9,8 +9,8 @@
  *           over what the ledger says
  *   files   every byte of every ledger segment outside pages: heads, indexes, footers
  *
- * Not recomputed is the map of newest versions in headers (docs/format/map.md), only that it does not
- * go back: that needs a map of all keys from the first entry on, and is what audit does.
+ * Not recomputed is the map of newest versions in headers (docs/format/map.md), only that it does
+ * not go back: that needs a map of all keys from the first entry on, and is what audit does.
  *
  * VERIFY-1  What verification reports as the root was computed from the stored values.
  * VERIFY-2  The first failure stops it; its message names file and offset, and entry or block.
