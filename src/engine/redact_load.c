@@ -110,6 +110,10 @@ void redact_resume(struct blockdb *db)
         return;
     }
     redact_become_busy(db);
+    if (atomic_load_explicit(&db->redactions.pending, memory_order_relaxed) != NULL) {
+        event_tell(db, BLOCKDB_EVENT_INFO, "redact",
+                   "a redaction was interrupted; what it left is being erased");
+    }
     if (redact_erase(db, &nothing_said, &err) < 0) {
         event_tell(db, BLOCKDB_EVENT_WARNING, "redact",
                    "a redaction that was interrupted could not be finished (%s); its value "

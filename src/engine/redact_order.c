@@ -180,6 +180,12 @@ static int order_redaction(struct blockdb *db, const struct order *o,
     if (undo == NULL || ordered == NULL || done == NULL) {
         return error_set_no_memory(err);
     }
+    if (done->count > REDACT_PENDING_MAX) {
+        return error_set(err, BLOCKDB_ELIMIT,
+                         "%d redactions could not be finished; mend what hinders the first of "
+                         "them, then redact it again",
+                         REDACT_PENDING_MAX);
+    }
     rc = note_beginning(db, err);
     if (rc < 0) {
         return rc;

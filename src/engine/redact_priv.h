@@ -11,6 +11,8 @@
 #include <blockdb/evidence.h>
 
 #define REDACT_STEPS 6 /* of erasing, for progress */
+/* Orders that may wait for something in the way of erasing, such as a damaged table. */
+#define REDACT_PENDING_MAX 65536
 
 /* Waits until nobody else redacts, and shuts others out until redact_become_idle(). */
 void redact_become_busy(struct blockdb *db);
