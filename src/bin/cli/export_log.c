@@ -15,9 +15,10 @@
 
 #define PROGRESS_NS (100 * 1000000ULL)
 #define THREADS_USUAL 8
-/* Level 0 tiles that a thread takes at once; also how many share a directory. */
-#define UNIT_TILES 100
-#define DIRECTORY_TILES 1000
+#define THREADS_SYNC                                                                               \
+    32                /* they wait for the disk, which does many at once in about the time of one */
+#define UNIT_TILES 50 /* of level 0, that a thread takes at once */
+#define DIRECTORY_TILES 1000 /* in one directory */
 
 /* A checkpoint without its text. */
 struct head {
@@ -294,7 +295,9 @@ static unsigned thread_count(const struct export_job *job)
     uint64_t units = (job->end_tile - job->first_tile + UNIT_TILES - 1) / UNIT_TILES;
     unsigned count = job->options->threads;
 
-    if (count == 0) {
+    if (job->stage == STAGE_SYNC) {
+        count = THREADS_SYNC;
+    } else if (count == 0) {
         count = os_processor_count();
         count = count < THREADS_USUAL ? count : THREADS_USUAL;
     }
