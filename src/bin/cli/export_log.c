@@ -15,10 +15,10 @@
 
 #define PROGRESS_NS (100 * 1000000ULL)
 #define THREADS_USUAL 8
-#define THREADS_SYNC                                                                               \
-    32                /* they wait for the disk, which does many at once in about the time of one */
+/* They wait for the disk, which does many at once in about the time of one. */
+#define THREADS_SYNC 32
 #define UNIT_TILES 50 /* of level 0, that a thread takes at once */
-#define DIRECTORY_TILES 1000 /* in one directory */
+#define DIRECTORY_TILES 1000
 
 /* A checkpoint without its text. */
 struct head {
