@@ -2,10 +2,15 @@
 /*
  * Proof files: hostile text and evidence. The head in the file is taken as verified, so that inputs
  * get beyond its signature; whatever is accepted then must hang together.
+ *
+ * Input: a proof file; or evidence as it is, followed by a proof file from the newline before its
+ * index on.
  */
 #include "base/assert.h"
+#include "base/base64.h"
 #include "base/bytes.h"
 #include "ledger/checkpoint.h"
+#include "ledger/evidence.h"
 #include "ledger/tlog_proof.h"
 
 #include <blockdb/verify.h>
@@ -71,10 +76,34 @@ static void check_report(const struct blockdb_proof_report *report)
     check_lists(report);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* Makes the text of evidence and what follows it; false when nothing follows. */
+static bool make_text(struct slice input, struct slice *out)
 {
-    static uint8_t scratch[BLOCKDB_PROOF_SCRATCH_LEN(INPUT_MAX)];
-    struct blockdb_proof_file file = {data, size, scratch, sizeof scratch};
+    static const char start[] = TLOG_PROOF_FIRST_LINE "\nextra ";
+    static uint8_t text[sizeof start + INPUT_MAX * 2];
+    static const char index[] = "\nindex ";
+    const uint8_t *rest = memmem(input.data, input.len, index, sizeof index - 1);
+    size_t len = sizeof start - 1;
+    struct slice evidence;
+    struct slice tail;
+
+    if (rest == NULL) {
+        return false;
+    }
+    evidence = slice_of(input.data, (size_t)(rest - input.data));
+    tail = slice_of(rest, input.len - evidence.len);
+    memcpy(text, start, len);
+    base64_format((char *)text + len, evidence);
+    len += base64_len(evidence.len);
+    memcpy(text + len, tail.data, tail.len);
+    *out = slice_of(text, len + tail.len);
+    return true;
+}
+
+static void verify(struct slice text)
+{
+    static uint8_t scratch[INPUT_MAX * 2];
+    struct blockdb_proof_file file = {text.data, text.len, scratch, sizeof scratch};
     struct blockdb_proof_report report = BLOCKDB_PROOF_REPORT_INIT;
     struct blockdb_expectations expect = BLOCKDB_EXPECTATIONS_INIT;
     struct blockdb_trust trust = BLOCKDB_TRUST_INIT;
@@ -82,8 +111,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     trust.keys = keys;
     trust.key_count = 1;
-    if (size > INPUT_MAX || !head_of(slice_of(data, size), &known)) {
-        return 0;
+    if (!head_of(text, &known)) {
+        return;
     }
     expect.known_head = &known;
     if (blockdb_verify_proof_file(&file, &trust, &expect, &report, NULL) == BLOCKDB_OK) {
@@ -91,5 +120,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     /* Without that help nobody can sign for the key. */
     ASSERT(blockdb_verify_proof_file(&file, &trust, NULL, &report, NULL) < 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct slice input = slice_of(data, size);
+
+    if (size > INPUT_MAX) {
+        return 0;
+    }
+    if (!slice_has_prefix(input, slice_of_text(EVIDENCE_MAGIC)) || make_text(input, &input)) {
+        verify(input);
+    }
     return 0;
 }
