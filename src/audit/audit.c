@@ -338,6 +338,9 @@ static int run_from(struct audit *a, const struct audit_state *start, struct err
     rc = check_entries(a, start, err);
     tell_map(a, from, rc == BLOCKDB_OK);
     a->report->counts = a->join.counts;
+    if (a->join.map != NULL) {
+        a->report->bytes_hashed += audit_map_bytes_hashed(a->join.map);
+    }
     a->report->epoch = a->join.epoch;
     if (rc == BLOCKDB_OK && a->options->is_full) {
         rc = prove_growth(a, err);

@@ -71,6 +71,7 @@ void entry_hash_keys(struct stretch_checker *c)
 
         if (change->kind != BLOCKDB_KIND_REDACT) {
             c->places[jobs] = c->places[i];
+            s->bytes_hashed += 12 + c->places[jobs].key.len;
             c->places[jobs++].out = &change->key;
         }
     }

@@ -52,3 +52,5 @@ RESULT_MUST_BE_USED int audit_map_apply(struct audit_map *m, const struct map_ch
 /* The root over all that was applied. ENOMEM. */
 RESULT_MUST_BE_USED int audit_map_root(struct audit_map *m, struct hash *out);
 uint64_t audit_map_key_count(const struct audit_map *m);
+/* Bytes that were given to SHA-256 so far. */
+uint64_t audit_map_bytes_hashed(const struct audit_map *m);
