@@ -154,12 +154,26 @@ static int compare_places(const void *a, const void *b)
     return memcmp(a, b, SHA256_LEN); /* the place is the first field */
 }
 
+static void tell_lie(const struct sample *s, struct map_leaf *leaf)
+{
+    if (leaf->seq == 3 && s->lie == SAMPLE_OTHER_KEY) {
+        leaf->seq = 1;
+        leaf->entry = s->entries[1].hash;
+    }
+    if (leaf->seq == 3 && s->lie == SAMPLE_DELETED) {
+        leaf->flags = MAP_LEAF_DELETED;
+    }
+}
+
 static size_t map_items(const struct sample *s, uint64_t size, struct map_state *map,
                         struct map_item items[SAMPLE_ENTRIES])
 {
     *map = (struct map_state){0};
     for (uint64_t seq = 0; seq < size; seq++) {
         map_apply(map, &s->entries[seq], seq);
+    }
+    for (size_t i = 0; i < map->count; i++) {
+        tell_lie(s, &map->leaves[i]);
     }
     qsort(map->leaves, map->count, sizeof map->leaves[0], compare_places);
     for (size_t i = 0; i < map->count; i++) {
@@ -249,7 +263,13 @@ static void make_key(struct signing_key *key, const char *name, enum key_type ty
 
 void sample_init(struct sample *s)
 {
+    sample_init_lying(s, SAMPLE_HONEST);
+}
+
+void sample_init_lying(struct sample *s, enum sample_lie lie)
+{
     memset(s, 0, sizeof *s);
+    s->lie = lie;
     for (size_t i = 0; i < SAMPLE_BIG_LEN; i++) {
         s->big[i] = (uint8_t)(i % 251);
     }

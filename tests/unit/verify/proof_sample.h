@@ -36,7 +36,15 @@ struct sample_entry {
     struct slice value; /* puts */
 };
 
+/* What is wrong in the maps of a log whose owner lies, of the key alpha. */
+enum sample_lie {
+    SAMPLE_HONEST,
+    SAMPLE_OTHER_KEY, /* its newest version is said to be an entry of beta */
+    SAMPLE_DELETED,   /* its newest version is said to be a deletion */
+};
+
 struct sample {
+    enum sample_lie lie;
     struct sample_entry entries[SAMPLE_ENTRIES];
     uint8_t big[SAMPLE_BIG_LEN];
     struct signing_key key;
@@ -61,6 +69,7 @@ struct sample_file {
 };
 
 void sample_init(struct sample *s);
+void sample_init_lying(struct sample *s, enum sample_lie lie);
 void sample_deinit(struct sample *s);
 
 /* The parts that a writer of proof files needs. */

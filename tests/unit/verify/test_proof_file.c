@@ -358,6 +358,8 @@ static void sections_of_other_kinds(void **state)
     assert_refused(&file, "not its target");
     file = (struct sample_file){.head_size = 14, .seq = 2, .redaction = 8};
     assert_refused(&file, "no value that could be erased");
+    file = (struct sample_file){.head_size = 14, .seq = 9, .redaction = 8};
+    assert_refused(&file, "is later than it");
 }
 
 /* Blocks that do not hold the entry: the next one, for a header and for what is before it. */
@@ -441,6 +443,60 @@ static void histories(void **state)
         sample_wrap(&sample, &file, buf_slice(&bytes), &text);
         assert_int_equal(case_verify(&test, buf_slice(&text)), BLOCKDB_ETAMPERED);
         assert_non_null(strstr(test.err.message, "section HISTORY"));
+    }
+}
+
+/* The map may be signed and wrong; the entry itself tells of what key and kind it is. */
+static void lying_maps(void **state)
+{
+    static const enum sample_lie lies[] = {SAMPLE_OTHER_KEY, SAMPLE_DELETED};
+    static const char *const reasons[] = {"not of that key", "do not agree whether it is deleted"};
+    const uint64_t seqs[] = {1, 3};
+
+    for (size_t i = 0; i < 2; i++) {
+        const struct sample_file file = {
+            .head_size = 11, .seq = seqs[i], .with_key = true, .key = "alpha"};
+        AUTO(buf_deinit) struct buf text = {0};
+        struct sample liar;
+
+        sample_init_lying(&liar, lies[i]);
+        sample_write(&liar, &file, &text);
+        assert_int_equal(case_verify(&test, buf_slice(&text)), BLOCKDB_ETAMPERED);
+        assert_non_null(strstr(test.err.message, reasons[i]));
+        sample_deinit(&liar);
+    }
+}
+
+/* A gap with fewer leaves, with more, and with other peaks than the tree of map_size leaves. */
+static void other_gaps(void **state)
+{
+    static const uint64_t counts[] = {3, 5, 4};
+    const struct sample_file file = {.head_size = 14, .seq = 3, .with_key = true, .key = "alpha"};
+    AUTO(buf_deinit) struct buf genuine = {0};
+    struct evidence e;
+
+    sample_evidence(&sample, &file, &genuine);
+    assert_int_equal(evidence_decode(buf_slice(&genuine), &e, NULL), 0);
+    for (size_t i = 0; i < 3; i++) {
+        AUTO(buf_deinit) struct buf bytes = {0};
+        AUTO(buf_deinit) struct buf text = {0};
+        struct evidence_writer w;
+        struct frontier tree;
+
+        assert_int_equal(evidence_gap_frontier(&e.gap, 10, &tree), 0);
+        tree.size = i == 2 ? 2 : 10;
+        evidence_writer_init(&w, &bytes);
+        evidence_write_entry(&w, e.entry);
+        evidence_write_key(&w, e.collection, e.key);
+        evidence_write_map(&w, &e.map);
+        evidence_begin_gap(&w, &tree);
+        for (uint64_t k = 0; k < counts[i]; k++) {
+            evidence_add_gap_leaf(&w, buf_slice(&sample.entries[k < 4 ? 10 + k : 13].leaf));
+        }
+        assert_int_equal(evidence_writer_finish(&w), 0);
+        sample_wrap(&sample, &file, buf_slice(&bytes), &text);
+        assert_int_equal(case_verify(&test, buf_slice(&text)), BLOCKDB_ETAMPERED);
+        assert_non_null(strstr(test.err.message, "are not what is between"));
     }
 }
 
@@ -529,6 +585,8 @@ int main(void)
         TEST(other_blocks),
         TEST(headers_without_a_map),
         TEST(histories),
+        TEST(lying_maps),
+        TEST(other_gaps),
         TEST(nothing_is_allocated),
         TEST(scratch_and_sizes),
         TEST(without_evidence),

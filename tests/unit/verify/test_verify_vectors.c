@@ -352,6 +352,45 @@ static void entries(void **state)
                      BLOCKDB_ECORRUPT);
 }
 
+static void chunks(void **state)
+{
+    const struct sample_file file = {.head_size = 8, .seq = 5, .range_first = 3, .range_count = 1};
+    const struct buf *leaf = &sample.entries[5].leaf;
+    struct buf bytes = {0};
+    struct blockdb_entry entry;
+    struct evidence_chunk shown;
+    struct blockdb_chunk chunk;
+    struct evidence e;
+
+    sample_evidence(&sample, &file, &bytes);
+    assert_int_equal(evidence_decode(buf_slice(&bytes), &e, NULL), 0);
+    assert_true(evidence_next_chunk(&e.range.chunks, &shown));
+    assert_int_equal(blockdb_decode_entry(leaf->data, leaf->len, &entry, NULL), 0);
+    chunk = (struct blockdb_chunk){.index = 3,
+                                   .salt = shown.salt,
+                                   .bytes = {shown.bytes.data, shown.bytes.len},
+                                   .hashes = shown.in_value.hashes->bytes,
+                                   .hash_count = shown.in_value.count};
+    assert_int_equal(blockdb_verify_chunk(&entry, &chunk, NULL), 0);
+    chunk.hash_count--;
+    assert_int_equal(blockdb_verify_chunk(&entry, &chunk, NULL), BLOCKDB_ETAMPERED);
+    chunk.hash_count++;
+    for (uint64_t index = 0; index < 6; index++) {
+        chunk.index = index;
+        assert_int_equal(blockdb_verify_chunk(&entry, &chunk, NULL),
+                         index == 3 ? 0 : BLOCKDB_ETAMPERED);
+    }
+    chunk.index = UINT64_MAX;
+    assert_int_equal(blockdb_verify_chunk(&entry, &chunk, NULL), BLOCKDB_ETAMPERED);
+    leaf = &sample.entries[0].leaf;
+    assert_int_equal(blockdb_decode_entry(leaf->data, leaf->len, &entry, NULL), 0);
+    assert_int_equal(blockdb_verify_chunk(&entry, &chunk, NULL), BLOCKDB_EINVAL);
+    leaf = &sample.entries[2].leaf;
+    assert_int_equal(blockdb_decode_entry(leaf->data, leaf->len, &entry, NULL), 0);
+    assert_int_equal(blockdb_verify_chunk(&entry, &chunk, NULL), BLOCKDB_EINVAL);
+    buf_deinit(&bytes);
+}
+
 static void map_of_a_header(void **state)
 {
     struct map_proof proof;
@@ -411,6 +450,7 @@ int main(void)
         cmocka_unit_test(plain_proof),     cmocka_unit_test(structs_of_other_versions),
         cmocka_unit_test(headers),         cmocka_unit_test(entries),
         cmocka_unit_test(map_of_a_header), cmocka_unit_test(bundles),
+        cmocka_unit_test(chunks),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
