@@ -22,6 +22,11 @@ static inline bool must_fail(size_t len_bytes)
            (__builtin_expect(fail_hook != NULL, 0) && fail_hook(fail_context));
 }
 
+bool mem_is_to_fail(void)
+{
+    return must_fail(0);
+}
+
 void *mem_alloc(size_t len_bytes)
 {
     if (must_fail(len_bytes)) {

@@ -33,6 +33,8 @@ char *mem_strdup(const char *text) __attribute__((malloc, warn_unused_result));
 /* Called before each allocation; returning true makes that allocation fail. NULL removes it. */
 typedef bool (*mem_fail_fn)(void *context);
 void mem_set_fail_hook(mem_fail_fn hook, void *context);
+/* For allocators that serve from what they have: whether the hook makes this allocation fail. */
+bool mem_is_to_fail(void);
 
 /* Cleanup attribute: `AUTO(buf_deinit) struct buf b = {0};` runs buf_deinit(&b) at scope exit. */
 #define AUTO(deinit) __attribute__((cleanup(deinit)))

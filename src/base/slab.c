@@ -138,6 +138,9 @@ void *slab_alloc(size_t len)
     if (!is_sliced(len)) {
         return mem_alloc_aligned(SLAB_ALIGN, block_bytes);
     }
+    if (mem_is_to_fail()) {
+        return NULL;
+    }
     shelf = shelf_of(len);
     mutex_lock(&shelf->mu);
     slab = shelf->first;

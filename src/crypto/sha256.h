@@ -51,8 +51,8 @@ struct sha256_job {
     struct hash *out;
 };
 
-/* Hashes n messages. Outputs must not overlap any input. Fastest when there are sixteen or more, and
- * neighbours in the array have about the same length. */
+/* Hashes n messages. Outputs must not overlap any input. Fastest when there are sixteen or more,
+ * and neighbours in the array have about the same length. */
 void sha256_many(const struct sha256_job *jobs, size_t n);
 
 /* out[i] = SHA-256(0x01 || pairs[2i] || pairs[2i + 1]) for i < n: the inner nodes of RFC 6962.
