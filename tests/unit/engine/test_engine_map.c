@@ -14,6 +14,7 @@
 #include "os/os_crash.h"
 #include "os/os_fault.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -280,6 +281,80 @@ static void test_redaction(void **state)
     os_crash_free(disk);
 }
 
+#define WRITERS 2
+#define WRITES 1500
+
+struct writer {
+    struct blockdb *db;
+    unsigned number;
+};
+
+static void *run_writer(void *arg)
+{
+    const struct writer *w = arg;
+    struct error err;
+
+    for (unsigned i = 0; i < WRITES; i++) {
+        char key[16];
+        int len = snprintf(key, sizeof(key), "key%03u", (i * 7 + w->number * 31) % 300);
+
+        fixture_must(blockdb_put(w->db, key, (size_t)len, "some value", 10, NULL, NULL, &err),
+                     &err);
+    }
+    return NULL;
+}
+
+/* Proofs against the newest header while others write: they are right, or the map asks for a newer
+ * header. */
+static void prove_beside(struct blockdb *db, unsigned *out_proofs)
+{
+    struct hash place;
+    struct tip tip;
+    struct map_proof proof;
+    enum map_answer answer;
+    struct error err;
+    int rc;
+
+    fixture_must(map_renew(db, WAIT_NS, &err), &err);
+    sealer_tip(db, &tip);
+    rc = map_prove(db, &tip.last, 0, slice_of_text("key007"), &proof, &err);
+    if (rc == BLOCKDB_EBUSY) {
+        return;
+    }
+    fixture_must(rc, &err);
+    map_place(0, slice_of_text("key007"), &place);
+    assert_int_equal(map_proof_verify(&proof, &tip.last.map_root, &place, &answer), 0);
+    (*out_proofs)++;
+}
+
+static void test_beside_writers(void **state)
+{
+    struct os_crash *disk = os_crash_new(seed);
+    struct blockdb *db = must_open(os_crash_os(disk), "true");
+    struct writer writers[WRITERS];
+    pthread_t threads[WRITERS];
+    unsigned proofs = 0;
+    struct block_header last;
+
+    (void)state;
+    must_wait(db);
+    for (unsigned i = 0; i < WRITERS; i++) {
+        writers[i] = (struct writer){db, i};
+        assert_int_equal(pthread_create(&threads[i], NULL, run_writer, &writers[i]), 0);
+    }
+    for (unsigned i = 0; i < 200 || proofs == 0; i++) {
+        prove_beside(db, &proofs);
+    }
+    for (unsigned i = 0; i < WRITERS; i++) {
+        (void)pthread_join(threads[i], NULL);
+    }
+    check_all(db);
+    map_check_headers(db, &last);
+    assert_int_equal(last.map_size, last.tree_size);
+    fixture_close(db);
+    os_crash_free(disk);
+}
+
 /* Opens, writes, closes; until something fails. */
 static void work(struct os *os, const struct blockdb_options *options)
 {
@@ -403,7 +478,7 @@ int main(void)
         cmocka_unit_test(test_follows),     cmocka_unit_test(test_switching),
         cmocka_unit_test(test_damage),      cmocka_unit_test(test_redaction),
         cmocka_unit_test(test_power_cuts),  cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_allocations),
+        cmocka_unit_test(test_allocations), cmocka_unit_test(test_beside_writers),
     };
 
     seed = test_seed();
