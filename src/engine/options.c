@@ -374,8 +374,8 @@ int settings_check(const struct settings *settings, struct error *err)
     if (settings->memory_limit > 0 && settings->memory_limit < need) {
         return error_set(err, BLOCKDB_EINVAL,
                          "option memory_limit: %" PRIu64 " is less than block_cache_size, "
-                         "index_cache_size and %d memtables need: set it to %" PRIu64
-                         " or more, or lower block_cache_size (%" PRIu64
+                         "index_cache_size, %d memtables and the map of proof_map need: set it "
+                         "to %" PRIu64 " or more, or lower block_cache_size (%" PRIu64
                          ") or memtable_size_limit (%" PRIu64 ")",
                          settings->memory_limit, MEMTABLES_IN_MEMORY, need,
                          settings->block_cache_size, settings->memtable_size_limit);
