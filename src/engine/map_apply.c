@@ -378,26 +378,38 @@ static int update_tree(struct map_tree *t, const struct map_update *updates, siz
     return hash_levels(t) < 0 ? error_set_no_memory(err) : BLOCKDB_OK;
 }
 
+/* Changed leaves after which a merge begins. */
+static uint64_t delta_max(const struct map_tree *t)
+{
+    uint64_t max = t->leaf_count / MAP_TREE_DELTA_SHARE;
+
+    if (t->delta_max > 0) {
+        return t->delta_max;
+    }
+    if (max < MAP_TREE_DELTA_MIN) {
+        return MAP_TREE_DELTA_MIN;
+    }
+    return max < MAP_TREE_DELTA_MAX ? max : MAP_TREE_DELTA_MAX;
+}
+
 /* Goes on with the merge, or begins one when it is time: so fast that it ends before the young
  * delta is full. */
 static int merge_some(struct map_tree *t, size_t n, uint64_t durable_size, struct error *err)
 {
-    uint64_t leaves = (t->leaf_count / t->delta_max + 1) * n * 2;
+    uint64_t max = delta_max(t);
+    uint64_t leaves = (t->leaf_count / max + 1) * n * 2;
     int rc = BLOCKDB_OK;
 
-    if (t->merge.writer == NULL && t->young.count >= t->delta_max) {
+    if (t->merge.writer == NULL && t->young.count >= max) {
         rc = map_merge_begin(t, err);
     }
     if (rc == BLOCKDB_OK && t->merge.writer != NULL) {
-        if (t->young.count >= t->delta_max) {
-            leaves = UINT64_MAX;
-        }
-        rc = map_merge_step(t, leaves, err);
+        rc = map_merge_step(t, t->young.count >= max ? UINT64_MAX : leaves, err);
     }
     if (rc == BLOCKDB_OK && t->merge.finished) {
         rc = map_merge_end(t, durable_size, err);
     }
-    if (rc == BLOCKDB_OK && t->merge.finished && t->young.count > 2 * (uint64_t)t->delta_max) {
+    if (rc == BLOCKDB_OK && t->merge.finished && t->young.count > max + max / 2) {
         return error_set(err, BLOCKDB_ENOSPC,
                          "the map has more changes in memory than it may: what it merged into its "
                          "file is not durable in the ledger yet");

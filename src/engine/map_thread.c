@@ -95,6 +95,9 @@ static int apply_handed(struct map *m, struct error *err)
         m->entries_under_way -= batch.count;
     }
     mutex_unlock(&m->mu);
+    if (rc == BLOCKDB_OK) {
+        sealer_want(m->db, map_tree_waits_for(m->tree));
+    }
     map_give_tree(m);
     return rc;
 }

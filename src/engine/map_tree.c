@@ -116,7 +116,7 @@ int map_tree_open(const struct map_tree_options *options, struct map_tree **out,
     t->dir = mem_strdup(options->dir);
     t->anchor = options->anchor;
     t->anchor_context = options->anchor_context;
-    t->delta_max = options->delta_max > 0 ? options->delta_max : MAP_TREE_DELTA_MAX;
+    t->delta_max = options->delta_max;
     memcpy(t->ledger_id, options->ledger_id, sizeof(t->ledger_id));
     if (t->dir == NULL) {
         return error_set_no_memory(err);
@@ -174,6 +174,11 @@ uint64_t map_tree_file_bytes(const struct map_tree *t)
 uint32_t map_tree_delta_count(const struct map_tree *t)
 {
     return t->young.count + t->frozen.count;
+}
+
+uint64_t map_tree_waits_for(const struct map_tree *t)
+{
+    return t->merge.finished ? t->merge.size + 1 : 0;
 }
 
 void map_tree_keep_states(struct map_tree *t, bool keep)

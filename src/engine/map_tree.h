@@ -36,9 +36,12 @@
 #include <stdint.h>
 
 #define MAP_TREE_BITS_MAX 20
-/* Changed leaves in memory after which they are merged into a file, and when to give up. */
-#define MAP_TREE_DELTA_MAX (192u * 1024)
-#define MAP_TREE_DELTA_LIMIT (2u * MAP_TREE_DELTA_MAX)
+/* Changed leaves in memory after which they are merged into a file: one for each
+ * MAP_TREE_DELTA_SHARE leaves, in these bounds. With half as many more, while a merge cannot end,
+ * the tree gives up. */
+#define MAP_TREE_DELTA_SHARE 8
+#define MAP_TREE_DELTA_MIN (192u * 1024)
+#define MAP_TREE_DELTA_MAX (384u * 1024)
 
 enum map_update_kind {
     MAP_UPDATE_PUT,
@@ -59,7 +62,7 @@ struct map_tree_options {
     struct os *os;
     const char *dir; /* of the map file; must exist */
     const uint8_t *ledger_id;
-    uint32_t delta_max; /* 0: MAP_TREE_DELTA_MAX; tests merge earlier */
+    uint32_t delta_max; /* 0: as above; tests merge earlier */
     /* What goes into a file of that size to tell its history from others: the hash of entry `size`,
      * which is durable then. */
     int (*anchor)(void *context, uint64_t size, struct hash *out, struct error *err);
@@ -90,6 +93,10 @@ size_t map_tree_bytes(const struct map_tree *t);
 uint64_t map_tree_file_bytes(const struct map_tree *t);
 /* Changed leaves that no file has. */
 uint32_t map_tree_delta_count(const struct map_tree *t);
+
+/* How many entries must be durable before the merge that is going on can end; 0: it waits for
+ * nothing. */
+uint64_t map_tree_waits_for(const struct map_tree *t);
 
 /* Whether states before an update are kept for proofs. False at first. */
 void map_tree_keep_states(struct map_tree *t, bool keep);

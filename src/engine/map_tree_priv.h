@@ -49,7 +49,7 @@ struct map_tree {
     struct os *os;
     char *dir;
     uint8_t ledger_id[MAP_FILE_LEDGER_ID_LEN];
-    uint32_t delta_max;
+    uint32_t delta_max; /* 0: it follows from leaf_count */
     int (*anchor)(void *context, uint64_t size, struct hash *out, struct error *err);
     void *anchor_context;
 

@@ -252,6 +252,21 @@ static int refuse_short_locked(struct sealer *s, struct error *err) REQUIRES(s->
                      s->stall.message);
 }
 
+void sealer_want(struct blockdb *db, uint64_t seq)
+{
+    struct sealer *s = &db->sealer;
+
+    if (sealer_sealed_seq(s) >= seq) {
+        return;
+    }
+    mutex_lock(&s->mu);
+    if (s->wanted_seq < seq) {
+        s->wanted_seq = seq;
+    }
+    mutex_unlock(&s->mu);
+    seal_queue_poke(&db->seal_queue);
+}
+
 int sealer_wait(struct blockdb *db, uint64_t seq, struct error *err)
 {
     struct sealer *s = &db->sealer;
@@ -260,12 +275,7 @@ int sealer_wait(struct blockdb *db, uint64_t seq, struct error *err)
     if (sealer_sealed_seq(s) >= seq) {
         return BLOCKDB_OK;
     }
-    mutex_lock(&s->mu);
-    if (s->wanted_seq < seq) {
-        s->wanted_seq = seq;
-    }
-    mutex_unlock(&s->mu);
-    seal_queue_poke(&db->seal_queue);
+    sealer_want(db, seq);
     mutex_lock(&s->mu);
     while (rc == BLOCKDB_OK && sealer_sealed_seq(s) < seq) {
         if (failure_is_set(&db->failure)) {

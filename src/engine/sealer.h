@@ -77,6 +77,8 @@ void sealer_stop(struct blockdb *db);
 /* Waits until the entries below seq are in synced blocks. Their block must have ended. ENOSPC or
  * ENOMEM when the sealer is short of room; the engine's failure when it failed. */
 RESULT_MUST_BE_USED int sealer_wait(struct blockdb *db, uint64_t seq, struct error *err);
+/* Has the entries below seq synced soon, without waiting for it. */
+void sealer_want(struct blockdb *db, uint64_t seq);
 /* Ends the open block and waits until everything committed so far is in synced blocks. Does nothing
  * to a database that cannot be written. Errors as sealer_wait(). */
 RESULT_MUST_BE_USED int sealer_seal_all(struct blockdb *db, struct error *err);
