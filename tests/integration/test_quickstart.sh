@@ -19,6 +19,7 @@ story() {
         >"$work/out" 2>&1 || { cat "$work/out"; fail "quickstart failed with: $*"; }
     cat "$work/out"
     grep -q 'found: exit code' "$work/out" || fail "the forged byte was not reported"
+    grep -q 'proven  *entry' "$work/out" || fail "no entry was proven"
     grep -q '\.blk' "$work/out" || fail "the file of the forged byte was not named"
 }
 
