@@ -25,6 +25,13 @@ static int check_mode(struct os *os, const char *path, struct error *err)
     struct os_stat stat;
     int rc = os_stat_path(os, path, &stat, err);
 
+    if (rc == BLOCKDB_ENOTFOUND) {
+        /* Not ENOTFOUND, which tells that there is no database. */
+        return error_set(err, BLOCKDB_EINVAL,
+                         "option signing_key_file: there is no file '%s'; blockdb-cli keygen makes "
+                         "one",
+                         path);
+    }
     if (rc < 0) {
         return error_wrap(err, rc, "option signing_key_file");
     }

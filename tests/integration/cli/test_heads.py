@@ -112,6 +112,11 @@ class Checkpoint(HeadTest):
         self.fails(1, 'checkpoint', says='keygen')
         self.fails(3, 'checkpoint', '--no-sign')
 
+    def test_key_that_is_missing(self):
+        result = self.signed('put', 'a', '1', key='nowhere')
+        self.assertEqual(result.code, 2)
+        self.assertIn('keygen', result.err)
+
     def test_key_that_others_may_read(self):
         key, _ = self.keygen()
         self.ok('put', 'a', '1')
