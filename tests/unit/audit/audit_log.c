@@ -40,14 +40,16 @@ void test_log_deinit(struct test_log *log)
     mem_free(log->hashes);
 }
 
+/* The leaf may borrow from the entry that it replaces. */
 static void set_leaf(struct test_log *log, size_t seq, const struct leaf *leaf)
 {
-    struct buf *bytes = &log->leaves[seq];
+    struct buf bytes = {0};
 
-    buf_reset(bytes);
-    must(buf_append_zeros(bytes, leaf_len(leaf)), "append");
-    leaf_encode(leaf, bytes->data);
-    merkle_leaf(buf_slice(bytes), &log->hashes[seq]);
+    must(buf_append_zeros(&bytes, leaf_len(leaf)), "append");
+    leaf_encode(leaf, bytes.data);
+    merkle_leaf(buf_slice(&bytes), &log->hashes[seq]);
+    buf_deinit(&log->leaves[seq]);
+    log->leaves[seq] = bytes;
 }
 
 void test_log_append(struct test_log *log, const struct leaf *leaf)
