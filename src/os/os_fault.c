@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "os/os_fault.h"
 
+#include "base/lock.h"
 #include "base/mem.h"
 
 #include <inttypes.h>
@@ -9,8 +10,8 @@
 struct os_fault {
     struct os base; /* first: what callers see */
     struct os *inner;
-    /* constant while other threads use it */
-    struct os_fault_plan plan;
+    struct mutex mu;
+    struct os_fault_plan plan; /* guarded by mu */
     /* atomic, sequentially consistent: which operation is the n-th must be one answer */
     _Atomic uint64_t seen;
     atomic_bool fired;
@@ -31,19 +32,30 @@ static struct os_file *inner_of(struct os_file *f)
     return ((struct fault_file *)f)->inner;
 }
 
+static struct os_fault_plan plan_of(struct os *os)
+{
+    struct os_fault *f = fault_of(os);
+    struct os_fault_plan plan;
+
+    mutex_lock(&f->mu);
+    plan = f->plan;
+    mutex_unlock(&f->mu);
+    return plan;
+}
+
 /* Counts one operation; true when it must fail. */
 static bool strikes(struct os *os, enum os_fault_class class, const char *path)
 {
     struct os_fault *f = fault_of(os);
-    const struct os_fault_plan *plan = &f->plan;
+    struct os_fault_plan plan = plan_of(os);
     uint64_t number;
 
-    if ((plan->classes & (unsigned)class) == 0 ||
-        (plan->path_part != NULL && strstr(path, plan->path_part) == NULL)) {
+    if ((plan.classes & (unsigned)class) == 0 ||
+        (plan.path_part != NULL && strstr(path, plan.path_part) == NULL)) {
         return false;
     }
     number = atomic_fetch_add(&f->seen, 1) + 1;
-    if (plan->nth == 0 || number < plan->nth || (number > plan->nth && !plan->forever)) {
+    if (plan.nth == 0 || number < plan.nth || (number > plan.nth && !plan.forever)) {
         return false;
     }
     atomic_store(&f->fired, true);
@@ -52,7 +64,7 @@ static bool strikes(struct os *os, enum os_fault_class class, const char *path)
 
 static int injected(struct os *os, const char *what, const char *path, struct error *err)
 {
-    int code = fault_of(os)->plan.code;
+    int code = plan_of(os).code;
 
     return error_set(err, code != 0 ? code : BLOCKDB_EIO, "cannot %s '%s': injected failure", what,
                      path);
@@ -62,7 +74,7 @@ static int fault_pread(struct os_file *f, void *out, size_t len, uint64_t offset
                        struct error *err)
 {
     if (strikes(f->os, OS_FAULT_READ, f->path)) {
-        if (!fault_of(f->os)->plan.partial) {
+        if (!plan_of(f->os).partial) {
             return injected(f->os, "read", f->path, err);
         }
         len /= 2;
@@ -76,7 +88,7 @@ static int fault_pwrite(struct os_file *f, const void *data, size_t len, uint64_
     if (!strikes(f->os, OS_FAULT_WRITE, f->path)) {
         return file_pwrite(inner_of(f), data, len, offset, err);
     }
-    if (fault_of(f->os)->plan.partial) {
+    if (plan_of(f->os).partial) {
         IGNORE_RESULT(file_pwrite(inner_of(f), data, len / 2, offset, NULL)); /* fails anyway */
     }
     return injected(f->os, "write", f->path, err);
@@ -350,12 +362,16 @@ struct os_fault *os_fault_new(struct os *inner)
     }
     f->base.ops = &fault_ops;
     f->inner = inner;
+    mutex_init(&f->mu, LOCK_RANK_OS);
     os_fault_arm(f, NULL);
     return f;
 }
 
 void os_fault_free(struct os_fault *f)
 {
+    if (f != NULL) {
+        mutex_deinit(&f->mu);
+    }
     mem_free(f);
 }
 
@@ -366,7 +382,9 @@ struct os *os_fault_os(struct os_fault *f)
 
 void os_fault_arm(struct os_fault *f, const struct os_fault_plan *plan)
 {
+    mutex_lock(&f->mu);
     f->plan = plan != NULL ? *plan : (struct os_fault_plan){.classes = OS_FAULT_ALL};
+    mutex_unlock(&f->mu);
     atomic_store(&f->seen, 0);
     atomic_store(&f->fired, false);
 }

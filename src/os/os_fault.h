@@ -18,7 +18,7 @@
  * - a failed sync leaves the data unsynced in the wrapped implementation.
  * Messages name the path and say "injected".
  *
- * Threads:   any thread; arming only while no other thread uses it.
+ * Threads:   any thread.
  * Ownership: borrows the wrapped os, which must outlive it. Files opened through it must be closed
  *            before os_fault_free().
  */
