@@ -48,7 +48,8 @@ struct json_cursor {
     bool is_object;
 };
 
-/* depth_max counts nested objects and arrays, at least 1. NULL when out of memory. */
+/* depth_max counts nested objects and arrays that are not empty, at least 1. NULL when out of
+ * memory. */
 struct json *json_new(unsigned depth_max, size_t len_max);
 void json_free(struct json *json);
 void json_free_ptr(struct json **json);

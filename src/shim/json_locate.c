@@ -226,13 +226,30 @@ static bool in_object(const struct scan *s)
     return (s->is_object[level / 8] >> (level % 8) & 1) != 0;
 }
 
+/* An empty object or array needs no level of its own. */
+static bool scan_empty(struct scan *s)
+{
+    const uint8_t *opened = s->at;
+    uint8_t close = *opened == '{' ? '}' : ']';
+
+    s->at++;
+    skip_space(s);
+    if (peek(s) != close) {
+        s->at = opened;
+        return fail(s, "objects and arrays are nested too deeply");
+    }
+    s->at++;
+    s->expect = EXPECT_AFTER;
+    return true;
+}
+
 static bool scan_open(struct scan *s)
 {
     bool is_object = *s->at == '{';
     unsigned level = s->depth;
 
     if (s->depth == s->depth_max) {
-        return fail(s, "objects and arrays are nested too deeply");
+        return scan_empty(s);
     }
     s->is_object[level / 8] &= (uint8_t) ~(1u << (level % 8));
     s->is_object[level / 8] |= (uint8_t)((unsigned)is_object << (level % 8));

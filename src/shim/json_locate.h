@@ -20,8 +20,8 @@ struct json_fault {
     const char *what; /* for a person; static */
 };
 
-/* True when text is one JSON document of at most depth_max levels; else *out_fault tells where it
- * is not. */
+/* True when text is one JSON document of at most depth_max levels (as json_new()); else *out_fault
+ * tells where it is not. */
 bool json_locate_fault(struct slice text, unsigned depth_max, struct json_fault *out_fault);
 
 #ifdef __cplusplus
