@@ -245,12 +245,16 @@ static void fields_write_json(struct out *out, const struct field *fields, size_
     out_note(out, json_writer_finish(&w));
 }
 
-/* Words separated by spaces instead of underscores. */
-static void name_for_people(const char *name, char *out, size_t cap)
+/* Words separated by spaces instead of underscores, without a unit that the value tells itself. */
+static void name_for_people(const struct field *f, char *out, size_t cap)
 {
+    size_t len = strlen(f->name);
     size_t i;
 
-    (void)snprintf(out, cap, "%s", name);
+    if (f->type == FIELD_NS && len > 3 && strcmp(f->name + len - 3, "_ns") == 0) {
+        len -= 3;
+    }
+    (void)snprintf(out, cap, "%.*s", (int)len, f->name);
     for (i = 0; out[i] != '\0'; i++) {
         if (out[i] == '_') {
             out[i] = ' ';
@@ -268,7 +272,7 @@ static void fields_print_lines(struct out *out, const struct field *fields, size
         if (fields[i].heading != NULL) {
             out_format(out, "%s%s\n", i > 0 ? "\n" : "", fields[i].heading);
         }
-        name_for_people(fields[i].name, name, sizeof(name));
+        name_for_people(&fields[i], name, sizeof(name));
         field_pretty(&fields[i], text, sizeof(text));
         out_format(out, "  %-*s  %s\n", NAME_COLUMNS, name, text);
     }
@@ -314,7 +318,7 @@ static void row_print_table(struct row_printer *p, const struct field *fields, s
     size_t i;
 
     for (i = 0; p->count == 0 && i < count; i++) {
-        name_for_people(fields[i].name, text, sizeof(text));
+        name_for_people(&fields[i], text, sizeof(text));
         out_format(p->out, "%s%*s", i > 0 ? "  " : "", field_columns(&fields[i]), text);
     }
     out_text(p->out, p->count == 0 ? "\n" : "");
