@@ -202,7 +202,9 @@ static void add_head(struct answer *a, const struct blockdb_checkpoint *head)
     add_bytes(a, "origin", "origin_base64", head->origin);
     add_number(a, "size", head->tree_size);
     add_hash(a, "root", head->root);
-    add_number(a, "signers", (uint64_t)__builtin_popcountll(head->signed_by));
+    if (head->signed_by != 0) { /* a policy tells that the log signed, not with which key */
+        add_number(a, "signers", (uint64_t)__builtin_popcountll(head->signed_by));
+    }
     if (head->is_policy_fulfilled) {
         add_number(a, "witnesses", head->witness_count);
         add_text(a, "policy", "fulfilled");
