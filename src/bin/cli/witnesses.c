@@ -31,7 +31,8 @@ struct showing {
     struct buf note; /* that is shown */
     uint64_t size;
     uint64_t open;     /* bit i: witnesses[i] of the policy is still to be asked */
-    uint64_t cosigned; /* and these have cosigned */
+    uint64_t cosigned; /* and these have cosigned, */
+    uint64_t had;      /* of which these before, so that their new lines say nothing new */
     uint64_t deadline_ns;
     struct witness_outcome outcomes[POLICY_WITNESSES_MAX];
     struct prepared prepared[POLICY_WITNESSES_MAX]; /* for the size of outcome i */
@@ -228,7 +229,7 @@ static int ask_round(struct showing *s, struct error *err)
     if (rc == BLOCKDB_OK && !s->cli->in_shell) {
         rc = cli_open(s->cli, err);
     }
-    rc = rc == BLOCKDB_OK ? attach(s, cosigned, err) : rc;
+    rc = rc == BLOCKDB_OK ? attach(s, cosigned & ~s->had, err) : rc;
     s->cosigned |= cosigned;
     s->open = still_open(s);
     return rc;
@@ -326,7 +327,8 @@ static int begin(struct showing *s, const struct blockdb_value *previous,
     for (i = 0; i < s->policy.witness_count; i++) {
         s->open |= (uint64_t)(s->policy.witnesses[i].url.len > 0) << i;
     }
-    s->open &= ~s->cosigned;
+    /* Those that have cosigned it are asked again: one that has seen more tells of an old copy. */
+    s->had = s->cosigned;
     timeout_ms = timeout_ms < TIMEOUT_MAX_MS ? timeout_ms : TIMEOUT_MAX_MS;
     s->deadline_ns = os_monotonic_ns(s->cli->os) + timeout_ms * NS_PER_MS;
     return BLOCKDB_OK;

@@ -138,6 +138,13 @@ class WitnessTest(CliTest):
         self.assertEqual(code, 0, err)
         self.assertIn('POST /add-checkpoint 200', err)
 
+    def test_asked_again(self):
+        w1 = Witness(self, 'w1', self.log_vkey)
+        self.policy([w1])
+        self.ok('put', 'a', '1')
+        first = self.ok('checkpoint').out
+        self.assertEqual(self.ok('checkpoint').out, first)  # no second line of the same witness
+
     def test_json(self):
         w1 = Witness(self, 'w1', self.log_vkey)
         self.policy([w1])
@@ -255,6 +262,8 @@ class WitnessTest(CliTest):
         for i in range(5):
             self.ok('put', f'k{i}', 'v')
         newest = size_of(self.ok('checkpoint').out)
+        # Its head was cosigned once; the witness is asked again and knows better.
+        self.fails(5, 'checkpoint', db=old)
         self.ok('put', 'x', 'y', db=old)
         self.fails(5, 'checkpoint', db=old, says='older copy')
         self.assertEqual(size_of(w1.newest()), newest)
