@@ -14,6 +14,9 @@
 #define ENTRY_CAP_MIN 4
 /* Values hashed together. */
 #define HASH_ENTRIES 64
+/* Fewer values than are hashed side by side (crypto/sha256.h), and short ones. */
+#define LIGHT_ENTRIES_MAX 8
+#define LIGHT_BYTES_MAX 16384
 
 void batch_init(struct blockdb_batch *batch, struct blockdb *db)
 {
@@ -292,6 +295,11 @@ static void hash_entries(struct blockdb_batch *batch, size_t first, size_t count
         }
     }
     commitment_compute_many(jobs, n);
+}
+
+bool batch_is_light(const struct blockdb_batch *batch)
+{
+    return batch->count <= LIGHT_ENTRIES_MAX && batch->records.len <= LIGHT_BYTES_MAX;
 }
 
 void batch_hash(struct blockdb_batch *batch)

@@ -64,6 +64,9 @@ void batch_deinit(struct blockdb_batch *batch);
 RESULT_MUST_BE_USED int batch_set_request(struct blockdb_batch *batch, const uint8_t *client_id,
                                           uint64_t request, struct error *err);
 
+/* Whether the batch is so small that its commitments are better left to the sealer, which hashes
+ * those of many batches side by side. */
+bool batch_is_light(const struct blockdb_batch *batch);
 /* Makes the commitments that are missing. Before the batch is committed. */
 void batch_hash(struct blockdb_batch *batch);
 

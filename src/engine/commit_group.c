@@ -263,6 +263,7 @@ static void encode_batch(struct group *g, const struct blockdb_batch *batch, uin
         out[i] = (struct seal_entry){
             .record = place + entry->offset,
             .record_len = entry->len,
+            .has_commitment = i < batch->hashed_count,
             .commitment = entry->commitment,
         };
     }

@@ -376,9 +376,6 @@ static int replay_record(struct recovery *r, uint64_t seq, struct slice bytes,
     note_time(r, record.time_ms);
     note_request(r, seq, &record);
     *out = (struct seal_entry){.record = bytes.data, .record_len = (uint32_t)bytes.len};
-    if (record.salt != NULL) {
-        commitment_compute(record.salt, record.value, &out->commitment);
-    }
     return enter(r, seq, &record, bytes, err);
 }
 

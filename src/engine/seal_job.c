@@ -6,8 +6,11 @@
 #include "engine/db.h"
 #include "engine/map.h"
 #include "engine/segment_edit.h"
+#include "ledger/commitment.h"
 
 #include <inttypes.h>
+
+#define COMMITMENTS_AT_ONCE 64
 
 struct seal_job *seal_job_new(void)
 {
@@ -78,7 +81,6 @@ static int parse_entries(struct seal_job *job, struct error *err)
         int rc;
 
         job->slices[i] = slice_of(entry->record, entry->record_len);
-        job->commitments[i] = entry->commitment;
         job->bytes += entry->record_len;
         rc = record_parse(job->slices[i], &job->records[i]);
         if (rc < 0) {
@@ -87,6 +89,33 @@ static int parse_entries(struct seal_job *job, struct error *err)
         }
     }
     return BLOCKDB_OK;
+}
+
+/* The commitments that came with the entries, and those that were left to be made here. */
+static void gather_commitments(struct seal_job *job)
+{
+    struct commitment_job missing[COMMITMENTS_AT_ONCE];
+    size_t count = 0;
+    size_t i;
+
+    for (i = 0; i + 1 < job->count; i++) {
+        const struct record *record = &job->records[i];
+
+        job->commitments[i] = (struct hash){0};
+        if (job->entries[i].has_commitment) {
+            job->commitments[i] = job->entries[i].commitment;
+        } else if (record->salt != NULL) {
+            missing[count++] = (struct commitment_job){
+                .salt = record->salt, .value = record->value, .out = &job->commitments[i]};
+        } else if (record->commitment != NULL) {
+            job->commitments[i] = *record->commitment;
+        }
+        if (count == COMMITMENTS_AT_ONCE) {
+            commitment_compute_many(missing, count);
+            count = 0;
+        }
+    }
+    commitment_compute_many(missing, count);
 }
 
 /* What the header is to say of the map. */
@@ -127,6 +156,7 @@ int seal_job_begin(struct seal_job *job, struct blockdb *db, size_t count, const
     }
     block.time_ms = get_le64(job->entries[n].record);
     job->time_min_ms = n > 0 ? job->records[0].time_ms : block.time_ms;
+    gather_commitments(job);
     leaf_hash_many(job->records, job->commitments, n, job->leaves);
     map = ask_map(job, db, tip);
     block.leaves = job->leaves;

@@ -28,6 +28,7 @@ struct seal_entry {
     const uint8_t *record;
     uint32_t record_len;
     bool is_header;
+    bool has_commitment;    /* else the sealer makes it, where there is a value */
     struct hash commitment; /* of the value; zeros where there is none */
 };
 

@@ -48,7 +48,7 @@ static int prepare_batch(struct blockdb_batch *batch, const struct blockdb_write
     if (rc == BLOCKDB_OK && (options->client_id != NULL || batch->has_request)) {
         rc = batch_set_request(batch, options->client_id, options->request, err);
     }
-    if (rc == BLOCKDB_OK) {
+    if (rc == BLOCKDB_OK && !batch_is_light(batch)) {
         batch_hash(batch);
     }
     return rc;
