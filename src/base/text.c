@@ -2,10 +2,12 @@
 #include "base/text.h"
 
 #include "base/suggest.h"
+#include "base/utf8.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #define MS_PER_S 1000ULL
 #define S_PER_MIN 60
@@ -355,4 +357,43 @@ static const char *word_at(const void *context, size_t index)
 const char *text_nearest(const char *word, const char *const *words, size_t count)
 {
     return suggest_nearest(word, count, word_at, words);
+}
+
+/* Writes one character of text, of len bytes (0: it is none), to out; returns the bytes written. */
+static size_t show_character(char out[4], struct slice text, size_t len)
+{
+    static const char digits[] = "0123456789abcdef";
+    uint8_t first = text.data[0];
+
+    if (len > 1 || (len == 1 && first >= ' ' && first != 0x7f && first != '\\')) {
+        memcpy(out, text.data, len);
+        return len;
+    }
+    out[0] = '\\';
+    out[1] = 'x';
+    out[2] = digits[first >> 4];
+    out[3] = digits[first & 15];
+    return 4;
+}
+
+void text_show(char out[TEXT_SHOWN_BYTES], struct slice bytes)
+{
+    size_t used = 0;
+
+    while (bytes.len > 0) {
+        size_t len = utf8_character_len(bytes);
+        char shown[4];
+        size_t shown_len = show_character(shown, bytes, len);
+
+        if (used + shown_len > 128) {
+            memcpy(out + used, "...", 3);
+            used += 3;
+            break;
+        }
+        memcpy(out + used, shown, shown_len);
+        used += shown_len;
+        len = len > 0 ? len : 1;
+        bytes = slice_of(bytes.data + len, bytes.len - len);
+    }
+    out[used] = '\0';
 }

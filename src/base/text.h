@@ -42,5 +42,10 @@ void text_format_duration(char out[TEXT_DURATION_BYTES], uint64_t duration_ms);
 /* For people: three digits or more: 950 ns, 1.25 ms, 12.5 s, 3600 s. */
 void text_format_latency(char out[TEXT_DURATION_BYTES], uint64_t duration_ns);
 
+#define TEXT_SHOWN_BYTES 136
+/* For messages: bytes of outsiders as one line of UTF-8. Control characters, backslashes and what
+ * is no UTF-8 appear as \\xNN; beyond 128 bytes it is cut between characters and ends in "...". */
+void text_show(char out[TEXT_SHOWN_BYTES], struct slice bytes);
+
 /* The one of count words that is nearest to word (see suggest.h), borrowed; NULL when none is. */
 const char *text_nearest(const char *word, const char *const *words, size_t count);

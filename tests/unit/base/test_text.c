@@ -432,6 +432,34 @@ static void test_suggestions(void **state)
     assert_int_equal(suggest_distance("kitten", "sitting"), 3);
 }
 
+static void test_bytes_are_shown(void **state)
+{
+    static const char odd[] = "a\n\\\x7f\xff\xc3\xa4\0z";
+    char out[TEXT_SHOWN_BYTES];
+    char long_text[400];
+
+    text_show(out, slice_of(odd, sizeof(odd) - 1));
+    assert_string_equal(out, "a\\x0a\\x5c\\x7f\\xff\xc3\xa4\\x00z");
+    text_show(out, slice_of(NULL, 0));
+    assert_string_equal(out, "");
+    memset(long_text, 'k', sizeof(long_text));
+    text_show(out, slice_of(long_text, 128));
+    assert_int_equal(strlen(out), 128);
+    text_show(out, slice_of(long_text, 129));
+    assert_int_equal(strlen(out), 131);
+    assert_string_equal(out + 128, "...");
+    memset(long_text, 1, sizeof(long_text));
+    text_show(out, slice_of(long_text, sizeof(long_text)));
+    assert_int_equal(strlen(out), 131);
+    memcpy(long_text, "xxx", 3);
+    for (size_t i = 3; i + 2 < sizeof(long_text); i += 2) {
+        memcpy(long_text + i, "\xc3\xa4", 2);
+    }
+    text_show(out, slice_of(long_text, sizeof(long_text) - 1));
+    assert_int_equal(strlen(out), 130); /* cut between characters */
+    assert_true(utf8_valid(slice_of_text(out)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -445,6 +473,7 @@ int main(void)
         cmocka_unit_test(test_sizes_and_durations_are_read),
         cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_suggestions),
+        cmocka_unit_test(test_bytes_are_shown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
