@@ -9,10 +9,10 @@
 
 struct principal {
     atomic_uint refs; /* 0: never freed */
-    unsigned rights;
+    unsigned rights;  /* of all grants */
     const char *name;
-    size_t prefix_count;
-    struct slice prefixes[]; /* behind them their bytes and the name */
+    size_t grant_count;
+    struct principal_grant grants[]; /* behind them the bytes of their prefixes, and the name */
 };
 
 static const struct {
@@ -23,24 +23,35 @@ static const struct {
     {RIGHT_OPERATE, "operate"}, {RIGHT_ADMIN, "administer"},
 };
 
-int principal_new(const char *name, unsigned rights, const struct slice *prefixes,
-                  size_t prefix_count, const struct principal **out, struct error *err)
+static int check_sizes(const char *name, size_t grant_count, struct error *err)
 {
     size_t name_len = strlen(name);
-    size_t bytes = sizeof(struct principal) + prefix_count * sizeof(struct slice) + name_len + 1;
-    struct principal *p;
-    char *at;
 
     if (name_len > PRINCIPAL_NAME_MAX) {
         return error_set(err, BLOCKDB_ELIMIT, "the name of a user has at most %d bytes, not %zu",
                          PRINCIPAL_NAME_MAX, name_len);
     }
-    if (prefix_count > PRINCIPAL_PREFIXES_MAX) {
+    if (grant_count > PRINCIPAL_PREFIXES_MAX) {
         return error_set(err, BLOCKDB_ELIMIT, "'%s' has %zu key prefixes; at most %d are possible",
-                         name, prefix_count, PRINCIPAL_PREFIXES_MAX);
+                         name, grant_count, PRINCIPAL_PREFIXES_MAX);
     }
-    for (size_t i = 0; i < prefix_count; i++) {
-        bytes += prefixes[i].len;
+    return BLOCKDB_OK;
+}
+
+int principal_new_granted(const char *name, const struct principal_grant *grants,
+                          size_t grant_count, const struct principal **out, struct error *err)
+{
+    size_t name_len = strlen(name);
+    size_t bytes = sizeof(struct principal) + grant_count * sizeof(*grants) + name_len + 1;
+    struct principal *p;
+    char *at;
+    int rc = check_sizes(name, grant_count, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    for (size_t i = 0; i < grant_count; i++) {
+        bytes += grants[i].prefix.len;
     }
     p = mem_alloc(bytes);
     if (p == NULL) {
@@ -48,21 +59,39 @@ int principal_new(const char *name, unsigned rights, const struct slice *prefixe
     }
 
     atomic_init(&p->refs, 1);
-    p->rights = rights;
-    p->prefix_count = prefix_count;
-    at = (char *)&p->prefixes[prefix_count];
+    p->rights = 0;
+    p->grant_count = grant_count;
+    at = (char *)&p->grants[grant_count];
     memcpy(at, name, name_len + 1);
     p->name = at;
     at += name_len + 1;
-    for (size_t i = 0; i < prefix_count; i++) {
-        if (prefixes[i].len > 0) {
-            memcpy(at, prefixes[i].data, prefixes[i].len);
+    for (size_t i = 0; i < grant_count; i++) {
+        struct slice prefix = grants[i].prefix;
+
+        if (prefix.len > 0) {
+            memcpy(at, prefix.data, prefix.len);
         }
-        p->prefixes[i] = slice_of(at, prefixes[i].len);
-        at += prefixes[i].len;
+        p->rights |= grants[i].rights;
+        p->grants[i] = (struct principal_grant){grants[i].rights, slice_of(at, prefix.len)};
+        at += prefix.len;
     }
     *out = p;
     return BLOCKDB_OK;
+}
+
+int principal_new(const char *name, unsigned rights, const struct slice *prefixes,
+                  size_t prefix_count, const struct principal **out, struct error *err)
+{
+    struct principal_grant grants[PRINCIPAL_PREFIXES_MAX] = {{.rights = rights}};
+    int rc = check_sizes(name, prefix_count, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    for (size_t i = 0; i < prefix_count; i++) {
+        grants[i] = (struct principal_grant){rights, prefixes[i]};
+    }
+    return principal_new_granted(name, grants, prefix_count > 0 ? prefix_count : 1, out, err);
 }
 
 const struct principal *principal_ref(const struct principal *p)
@@ -91,7 +120,8 @@ void principal_unref(const struct principal *p)
 
 const struct principal *principal_everyone(void)
 {
-    static const struct principal everyone = {.rights = RIGHTS_ALL, .name = "everyone"};
+    static const struct principal everyone = {
+        .rights = RIGHTS_ALL, .name = "everyone", .grant_count = 1, .grants = {{RIGHTS_ALL, {0}}}};
 
     return &everyone;
 }
@@ -106,14 +136,29 @@ unsigned principal_rights(const struct principal *p)
     return p->rights;
 }
 
+size_t principal_grant_count(const struct principal *p)
+{
+    return p->grant_count;
+}
+
+struct principal_grant principal_grant_at(const struct principal *p, size_t index)
+{
+    return p->grants[index];
+}
+
 size_t principal_prefix_count(const struct principal *p)
 {
-    return p->prefix_count;
+    for (size_t i = 0; i < p->grant_count; i++) {
+        if (p->grants[i].prefix.len == 0) {
+            return 0;
+        }
+    }
+    return p->grant_count;
 }
 
 struct slice principal_prefix(const struct principal *p, size_t index)
 {
-    return p->prefixes[index];
+    return p->grants[index].prefix;
 }
 
 bool key_is_reserved(struct slice key)
@@ -126,29 +171,25 @@ bool principal_may(const struct principal *p, unsigned rights)
     return (p->rights & rights) == rights;
 }
 
-/* Whether one of the prefixes of p is a prefix of key, or there are none. */
-static bool within_prefixes(const struct principal *p, struct slice key)
+/* Whether the grants whose prefixes `key` starts with give all those rights together. */
+static bool is_granted(const struct principal *p, unsigned rights, struct slice key)
 {
-    if (p->prefix_count == 0) {
-        return true;
-    }
-    for (size_t i = 0; i < p->prefix_count; i++) {
-        if (slice_has_prefix(key, p->prefixes[i])) {
-            return true;
+    unsigned given = 0;
+
+    for (size_t i = 0; i < p->grant_count; i++) {
+        if (slice_has_prefix(key, p->grants[i].prefix)) {
+            given |= p->grants[i].rights;
         }
     }
-    return false;
+    return (given & rights) == rights;
 }
 
 bool principal_may_key(const struct principal *p, unsigned rights, struct slice key)
 {
-    if (!principal_may(p, rights)) {
-        return false;
-    }
     if (key_is_reserved(key)) {
-        return principal_may(p, RIGHT_ADMIN);
+        return principal_may(p, rights | RIGHT_ADMIN);
     }
-    return within_prefixes(p, key);
+    return is_granted(p, rights, key);
 }
 
 bool principal_may_prefix(const struct principal *p, unsigned rights, struct slice prefix)
@@ -157,8 +198,7 @@ bool principal_may_prefix(const struct principal *p, unsigned rights, struct sli
     bool meets_reserved = key_is_reserved(prefix) ||
                           slice_has_prefix(slice_of_text(RESERVED_PREFIX), prefix);
 
-    return principal_may(p, rights) && (!meets_reserved || principal_may(p, RIGHT_ADMIN)) &&
-           within_prefixes(p, prefix);
+    return (!meets_reserved || principal_may(p, RIGHT_ADMIN)) && is_granted(p, rights, prefix);
 }
 
 static const char *verb_of(unsigned rights)

@@ -2,9 +2,10 @@
 /*
  * A principal: who asks, and what that one may do.
  *
- * Rights are bits; a role is a set of them (auth.h). A principal may be limited to keys with given
- * prefixes: then rights that concern keys hold for those keys only, and rights that concern the
- * whole database (RIGHTS_OF_DATABASE) hold all the same.
+ * Rights are bits; a role is a set of them (role.h). A principal has them by grants: each gives
+ * some rights on the keys with one prefix, the empty one meaning all keys. Rights that concern keys
+ * hold for those keys only, and rights that concern the whole database (RIGHTS_OF_DATABASE) hold
+ * for what names no key wherever they were granted.
  *
  * PRIN-1  Keys under RESERVED_PREFIX, where users and tokens are kept, are for RIGHT_ADMIN alone,
  *         whatever the prefixes say.
@@ -38,11 +39,22 @@ enum right {
 
 struct principal;
 
+/* Rights on the keys with a prefix; borrows it. */
+struct principal_grant {
+    unsigned rights;
+    struct slice prefix; /* empty: all keys */
+};
+
 /* name in messages and logs, "anonymous" for who did not say; prefix_count 0: all keys. The first
  * reference is the caller's. ENOMEM; ELIMIT: a name or a number of prefixes above the maximum. */
 RESULT_MUST_BE_USED int principal_new(const char *name, unsigned rights,
                                       const struct slice *prefixes, size_t prefix_count,
                                       const struct principal **out, struct error *err);
+/* The same with grants, at most PRINCIPAL_PREFIXES_MAX; none: no right at all. */
+RESULT_MUST_BE_USED int principal_new_granted(const char *name,
+                                              const struct principal_grant *grants,
+                                              size_t grant_count, const struct principal **out,
+                                              struct error *err);
 /* Returns p with one more reference. */
 const struct principal *principal_ref(const struct principal *p);
 /* NULL is fine. */
@@ -53,6 +65,10 @@ const struct principal *principal_everyone(void);
 
 const char *principal_name(const struct principal *p);
 unsigned principal_rights(const struct principal *p);
+/* Its grants; a principal of principal_new() has one for each prefix. */
+size_t principal_grant_count(const struct principal *p);
+struct principal_grant principal_grant_at(const struct principal *p, size_t index);
+/* The prefixes of its grants; a count of 0: some grant is for all keys, or there is none. */
 size_t principal_prefix_count(const struct principal *p);
 struct slice principal_prefix(const struct principal *p, size_t index);
 

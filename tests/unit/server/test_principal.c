@@ -81,6 +81,32 @@ static void test_reserved_keys_are_for_admins(void **state)
     principal_unref(admin);
 }
 
+static void test_grants_add_up_key_by_key(void **state)
+{
+    const struct principal_grant grants[] = {
+        {RIGHT_READ, s("")}, {RIGHT_WRITE, s("orders/")}, {RIGHT_OPERATE, s("none/")}};
+    const struct principal *p = NULL;
+    const struct principal *nobody = NULL;
+    struct error err;
+
+    assert_int_equal(principal_new_granted("bob", grants, 3, &p, &err), 0);
+    assert_int_equal(principal_new_granted("nobody", NULL, 0, &nobody, &err), 0);
+    assert_true(principal_may_key(p, RIGHT_READ, s("any")));
+    assert_false(principal_may_key(p, RIGHT_WRITE, s("any")));
+    assert_true(principal_may_key(p, RIGHT_READ | RIGHT_WRITE, s("orders/7")));
+    assert_true(principal_may_prefix(p, RIGHT_READ | RIGHT_WRITE, s("orders/")));
+    assert_false(principal_may_prefix(p, RIGHT_WRITE, s("order")));
+    assert_true(principal_may(p, RIGHT_OPERATE));
+    assert_int_equal(principal_prefix_count(p), 0);
+    assert_int_equal(principal_grant_count(p), 3);
+    assert_int_equal(principal_grant_at(p, 1).rights, RIGHT_WRITE);
+    assert_int_equal(principal_rights(nobody), 0);
+    assert_false(principal_may_key(nobody, RIGHT_READ, s("any")));
+    assert_false(principal_may_key(nobody, RIGHT_READ, s("!blockdb/")));
+    principal_unref(p);
+    principal_unref(nobody);
+}
+
 static void test_messages(void **state)
 {
     const struct principal *p = make(RIGHT_READ, 1);
@@ -138,6 +164,7 @@ int main(void)
         cmocka_unit_test(test_rights_without_prefixes),
         cmocka_unit_test(test_prefixes_limit_keys),
         cmocka_unit_test(test_reserved_keys_are_for_admins),
+        cmocka_unit_test(test_grants_add_up_key_by_key),
         cmocka_unit_test(test_messages),
         cmocka_unit_test(test_references),
         cmocka_unit_test(test_refusals),
