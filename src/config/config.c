@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/config.h"
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "config/config_keys.h"
+#include "config/config_value.h"
 #include "engine/options.h"
 #include "os/os.h"
 #include "shim/toml.h"
@@ -14,11 +16,10 @@
 
 #define NUMBER_TEXT_MAX 24
 #define DATABASE "database"
-#define LOGGING "logging"
 
 struct config {
     struct blockdb_options *database; /* and [ledger] */
-    char *logging[LOGGING_KEY_COUNT]; /* owned; NULL: the default */
+    char *own[CONFIG_OWN_KEYS_MAX];   /* by own key; owned; NULL: the default */
 };
 
 struct config *config_new(void)
@@ -38,13 +39,13 @@ struct config *config_new(void)
 
 void config_free(struct config *config)
 {
-    int i;
+    size_t i;
 
     if (config == NULL) {
         return;
     }
-    for (i = 0; i < LOGGING_KEY_COUNT; i++) {
-        mem_free(config->logging[i]);
+    for (i = 0; i < config_own_count(); i++) {
+        mem_free(config->own[i]);
     }
     blockdb_options_free(config->database);
     mem_free(config);
@@ -55,66 +56,32 @@ void config_free_ptr(struct config **config)
     config_free(*config);
 }
 
-/* The position of word among words separated by spaces; -1 when it is not there. */
-static int choice_find(const char *words, const char *word)
+static const char *own_get(const struct config *config, size_t key)
 {
-    size_t len = strlen(word);
-    int index = 0;
-
-    while (*words != '\0') {
-        size_t word_len = strcspn(words, " ");
-
-        if (word_len == len && memcmp(words, word, len) == 0) {
-            return index;
-        }
-        words += word_len;
-        words += strspn(words, " ");
-        index++;
-    }
-    return -1;
+    return config->own[key] != NULL ? config->own[key] : config_own_row(key)->default_value;
 }
 
-static int logging_set(struct config *config, const char *name, const char *value,
-                       struct error *err)
+static int own_set(struct config *config, size_t key, const char *value, struct error *err)
 {
-    enum logging_key key = logging_key_find(name);
-    const struct config_key *row;
     char *copy;
+    int rc = config_value_parse(config_own_row(key), value, &copy, err);
 
-    if (key == LOGGING_KEY_COUNT) {
-        return config_key_unknown(LOGGING, name, err);
+    if (rc < 0) {
+        return rc;
     }
-    row = logging_key_row(key);
-    if (row->choices[0] != '\0' && choice_find(row->choices, value) < 0) {
-        return error_set(err, BLOCKDB_EINVAL, "option %s: '%.64s' must be one of: %s", name, value,
-                         row->choices);
-    }
-    if (row->choices[0] == '\0' && strlen(value) > row->max) {
-        return error_set(err, BLOCKDB_EINVAL,
-                         "option %s: the text has %zu bytes, at most %" PRIu64 " fit", name,
-                         strlen(value), row->max);
-    }
-    copy = mem_strdup(value);
-    if (copy == NULL) {
-        return error_set_no_memory(err);
-    }
-    mem_free(config->logging[key]);
-    config->logging[key] = copy;
+    mem_free(config->own[key]);
+    config->own[key] = copy;
     return BLOCKDB_OK;
-}
-
-static const char *logging_get(const struct config *config, enum logging_key key)
-{
-    return config->logging[key] != NULL ? config->logging[key]
-                                        : logging_key_row(key)->default_value;
 }
 
 /* Sets one key; section is a known one. */
 static int key_set(struct config *config, const char *section, const char *key, const char *value,
                    struct error *err)
 {
-    if (strcmp(section, LOGGING) == 0) {
-        return logging_set(config, key, value, err);
+    size_t own = config_own_find(section, key);
+
+    if (own < config_own_count()) {
+        return own_set(config, own, value, err);
     }
     if (!config_key_find(section, key, NULL)) {
         return config_key_unknown(section, key, err);
@@ -150,11 +117,10 @@ const char *config_get(const struct config *config, const char *name)
 {
     char section[64];
     const char *key = name_split(name, section, sizeof(section));
+    size_t own = config_own_find(section, key);
 
-    if (strcmp(section, LOGGING) == 0) {
-        enum logging_key found = logging_key_find(key);
-
-        return found == LOGGING_KEY_COUNT ? NULL : logging_get(config, found);
+    if (own < config_own_count()) {
+        return own_get(config, own);
     }
     return config_key_find(section, key, NULL) ? blockdb_options_get(config->database, key) : NULL;
 }
@@ -163,11 +129,10 @@ bool config_is_set(const struct config *config, const char *name)
 {
     char section[64];
     const char *key = name_split(name, section, sizeof(section));
+    size_t own = config_own_find(section, key);
 
-    if (strcmp(section, LOGGING) == 0) {
-        enum logging_key found = logging_key_find(key);
-
-        return found != LOGGING_KEY_COUNT && config->logging[found] != NULL;
+    if (own < config_own_count()) {
+        return config->own[own] != NULL;
     }
     return config_key_find(section, key, NULL) && options_is_set(config->database, key);
 }
@@ -182,16 +147,42 @@ void config_set_event_cb(struct config *config, blockdb_event_cb cb, void *arg)
     blockdb_options_set_event_cb(config->database, cb, arg);
 }
 
+/* The own key of a name that the program itself gives. */
+static size_t own_named(const char *name)
+{
+    char section[64];
+    const char *key = name_split(name, section, sizeof(section));
+    size_t own = config_own_find(section, key);
+
+    ASSERT(own < config_own_count());
+    return own;
+}
+
+const char *config_text(const struct config *config, const char *name)
+{
+    return own_get(config, own_named(name));
+}
+
+uint64_t config_number(const struct config *config, const char *name)
+{
+    size_t own = own_named(name);
+
+    return config_value_number(config_own_row(own), own_get(config, own));
+}
+
+bool config_bool(const struct config *config, const char *name)
+{
+    return config_number(config, name) != 0;
+}
+
 struct config_logging config_logging(const struct config *config)
 {
-    struct config_logging logging = {.file = logging_get(config, LOGGING_FILE)};
-    const char *formats = logging_key_row(LOGGING_FORMAT)->choices;
-    const char *levels = logging_key_row(LOGGING_LEVEL)->choices;
-
     /* The choices stand in the order of the enums. */
-    logging.level = (enum logger_level)choice_find(levels, logging_get(config, LOGGING_LEVEL));
-    logging.format = (enum logger_format)choice_find(formats, logging_get(config, LOGGING_FORMAT));
-    return logging;
+    return (struct config_logging){
+        .level = (enum logger_level)config_number(config, "logging.level"),
+        .format = (enum logger_format)config_number(config, "logging.format"),
+        .file = config_text(config, "logging.file"),
+    };
 }
 
 /* ---- TOML ---------------------------------------------------------------------------------- */
@@ -205,6 +196,12 @@ static const char *type_expected(const char *type)
     if (strcmp(type, "duration_ms") == 0) {
         return "milliseconds or a duration such as 1000 or \"150ms\"";
     }
+    if (strcmp(type, "duration_s") == 0) {
+        return "seconds or a duration such as 30 or \"5min\"";
+    }
+    if (strcmp(type, "list") == 0) {
+        return "a text in quotes or a list of them";
+    }
     if (strcmp(type, "integer") == 0) {
         return "a whole number without quotes";
     }
@@ -213,7 +210,11 @@ static const char *type_expected(const char *type)
 
 static bool type_accepts(const char *type, enum toml_type written)
 {
-    if (strcmp(type, "size") == 0 || strcmp(type, "duration_ms") == 0) {
+    if (strcmp(type, "list") == 0) {
+        return written == TOML_STRING || written == TOML_ARRAY;
+    }
+    if (strcmp(type, "size") == 0 || strcmp(type, "duration_ms") == 0 ||
+        strcmp(type, "duration_s") == 0) {
         return written == TOML_INTEGER || written == TOML_STRING;
     }
     if (strcmp(type, "integer") == 0) {
@@ -240,7 +241,7 @@ static int item_apply(struct config *config, const struct toml_item *item, struc
     if (!config_key_find(item->table, item->key, &row)) {
         return config_key_unknown(item->table, item->key, err);
     }
-    if (!type_accepts(row.type, item->type)) {
+    if (!type_accepts(row.type, item->type) || (item->type == TOML_ARRAY && text == NULL)) {
         return error_set(err, BLOCKDB_EINVAL, "key '%s' must be %s, not %s", item->key,
                          type_expected(row.type), toml_type_name(item->type));
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Configuration: the tables [database], [ledger] and [logging], from TOML files, environment and
- * flags.
+ * Configuration: the tables [database], [ledger], [server], [security], [cluster] and [logging],
+ * from TOML files, environment and flags. All programs know all tables, so that one file serves
+ * them all.
  *
  * Whoever is applied later wins, so programs apply files, then the environment, then flags. The
  * keys of [database] and [ledger] are those of blockdb_option_table(); nothing is known here twice.
@@ -10,7 +11,7 @@
  *        and the nearest known key.
  * CFG-2  A failed call may have applied earlier keys of its file; a program that fails to configure
  *        itself ends.
- * CFG-3  A key is accepted only when this build has something that reads it.
+ * CFG-3  A key is accepted only when a program of this build reads it.
  *
  * Threads:   caller locks; immutable once applied.
  * Ownership: a config owns its values.
@@ -36,7 +37,7 @@ struct os;
 struct config_key {
     const char *section;       /* "database" */
     const char *name;          /* "memtable_size_limit" */
-    const char *type;          /* as struct blockdb_option_info */
+    const char *type;          /* as struct blockdb_option_info; "duration_s", "list" */
     const char *default_value; /* "" when computed */
     const char *choices;       /* of an enum, separated by spaces */
     const char *help;
@@ -47,6 +48,8 @@ struct config_key {
 /* All keys, section by section. */
 size_t config_key_count(void);
 struct config_key config_key_at(size_t index);
+/* Whether values of key are numbers: sizes, times, integers. */
+bool config_key_is_number(const struct config_key *key);
 
 /* What [logging] says. */
 struct config_logging {
@@ -77,6 +80,13 @@ RESULT_MUST_BE_USED int config_set(struct config *config, const char *name, cons
 
 /* The value in force as text; NULL for an unknown name. Borrowed until the next change. */
 const char *config_get(const struct config *config, const char *name);
+
+/* The values of programs' own keys, those outside of [database] and [ledger]; name must be one.
+ * Numbers are in the key's unit (a duration_s is seconds), those of an enum the position among the
+ * choices; a list has a space between two words. Texts are borrowed until the next change. */
+const char *config_text(const struct config *config, const char *name);
+uint64_t config_number(const struct config *config, const char *name);
+bool config_bool(const struct config *config, const char *name);
 
 /* Whether a file, the environment or a flag has set that key. */
 bool config_is_set(const struct config *config, const char *name);

@@ -10,7 +10,7 @@
 
 #define PREFIX "BLOCKDB_"
 #define VARIABLE_MAX 80
-#define KEYS_MAX 128
+#define KEYS_MAX 256
 
 /* "BLOCKDB_DATA_DIR" for data_dir of [database], "BLOCKDB_LOGGING_LEVEL" for level of [logging]. */
 static void variable_name(const struct config_key *key, char out[VARIABLE_MAX])

@@ -7,40 +7,62 @@
 
 #include <string.h>
 
-#define NAMES_MAX 128
+#define NAMES_MAX 256
 
-static const struct config_key logging_rows[LOGGING_KEY_COUNT] = {
-    [LOGGING_LEVEL] = {"logging", "level", "enum", "warning", "debug info warning error",
-                       "The least important events that are written.", 0, 3},
-    [LOGGING_FILE] = {"logging", "file", "string", "", "",
-                      "File that events are appended to; empty: standard error.", 0, 3900},
-    [LOGGING_FORMAT] = {"logging", "format", "enum", "text", "text json",
-                        "One line of text, or one JSON object, for each event.", 0, 1},
+#define TYPE_STRING "string"
+#define TYPE_LIST "list"
+#define TYPE_SIZE "size"
+#define TYPE_DURATION "duration_ms"
+#define TYPE_SECONDS "duration_s"
+#define TYPE_INTEGER "integer"
+#define TYPE_BOOLEAN "boolean"
+#define TYPE_ENUM "enum"
+
+#define KEY(section, name, type, default_value, choices, min, max, help)                           \
+    {#section, #name, TYPE_##type, default_value, choices, help, min, max},
+static const struct config_key own_rows[] = {
+#include "config/keys_server.inc"
+/* The order of the tables in files and in the reference. */
+#include "config/keys_cluster.inc"
+#include "config/keys_logging.inc"
+#include "config/keys_security.inc"
 };
+#undef KEY
 
-static const char *const known_sections[] = {"database", "ledger", "logging"};
+#define OWN_COUNT (sizeof(own_rows) / sizeof(own_rows[0]))
+_Static_assert(OWN_COUNT <= CONFIG_OWN_KEYS_MAX, "a config has a place for each value");
+
+static const char *const known_sections[] = {"database", "ledger",  "server",
+                                             "security", "cluster", "logging"};
 #define KNOWN_SECTION_COUNT (sizeof(known_sections) / sizeof(known_sections[0]))
 
-/* Tables that other programs of BlockDB read. */
-static const char *const server_sections[] = {"server", "cluster", "security"};
-#define SERVER_SECTION_COUNT (sizeof(server_sections) / sizeof(server_sections[0]))
-
-const struct config_key *logging_key_row(enum logging_key key)
+size_t config_own_count(void)
 {
-    ASSERT(key < LOGGING_KEY_COUNT);
-    return &logging_rows[key];
+    return OWN_COUNT;
 }
 
-enum logging_key logging_key_find(const char *name)
+const struct config_key *config_own_row(size_t index)
 {
-    unsigned i;
+    ASSERT(index < OWN_COUNT);
+    return &own_rows[index];
+}
 
-    for (i = 0; i < LOGGING_KEY_COUNT; i++) {
-        if (strcmp(logging_rows[i].name, name) == 0) {
+size_t config_own_find(const char *section, const char *name)
+{
+    size_t i;
+
+    for (i = 0; i < OWN_COUNT; i++) {
+        if (strcmp(own_rows[i].name, name) == 0 && strcmp(own_rows[i].section, section) == 0) {
             break;
         }
     }
-    return (enum logging_key)i;
+    return i;
+}
+
+bool config_key_is_number(const struct config_key *key)
+{
+    return strcmp(key->type, TYPE_SIZE) == 0 || strcmp(key->type, TYPE_DURATION) == 0 ||
+           strcmp(key->type, TYPE_SECONDS) == 0 || strcmp(key->type, TYPE_INTEGER) == 0;
 }
 
 static size_t option_key_count(void)
@@ -53,7 +75,7 @@ static size_t option_key_count(void)
 
 size_t config_key_count(void)
 {
-    return option_key_count() + LOGGING_KEY_COUNT;
+    return option_key_count() + OWN_COUNT;
 }
 
 struct config_key config_key_at(size_t index)
@@ -63,7 +85,7 @@ struct config_key config_key_at(size_t index)
     struct config_key key;
 
     if (index >= count) {
-        return *logging_key_row((enum logging_key)(index - count));
+        return *config_own_row(index - count);
     }
     info += index;
     key = (struct config_key){.section = info->section,
@@ -110,32 +132,21 @@ bool config_section_known(const char *section)
     return is_among(section, known_sections, KNOWN_SECTION_COUNT);
 }
 
-const char *config_section_owner(const char *section)
-{
-    return is_among(section, server_sections, SERVER_SECTION_COUNT) ? "blockdb-server" : NULL;
-}
-
 int config_section_unknown(const char *section, struct error *err)
 {
-    const char *owner = config_section_owner(section);
     const char *nearest = text_nearest(section, known_sections, KNOWN_SECTION_COUNT);
 
-    if (owner != NULL) {
-        return error_set(err, BLOCKDB_EINVAL,
-                         "table [%s] belongs to %s, which this build does not contain: move it to "
-                         "a file of its own that is not given here",
-                         section, owner);
-    }
     if (nearest != NULL) {
         return error_set(err, BLOCKDB_EINVAL, "unknown table [%.64s]: did you mean [%s]?", section,
                          nearest);
     }
     return error_set(err, BLOCKDB_EINVAL,
-                     "unknown table [%.64s]: there are [database], [ledger] and [logging]",
+                     "unknown table [%.64s]: there are [database], [ledger], [server], [security], "
+                     "[cluster] and [logging]",
                      section);
 }
 
-/* The section in which a key of that name exists, or NULL. */
+/* A section in which a key of that name exists, or NULL. */
 static const char *section_of_key(const char *name)
 {
     size_t i;

@@ -2,6 +2,9 @@
 /*
  * The keys of the configuration and where a mistyped one may have meant to go. For src/config only.
  *
+ * The keys of [database] and [ledger] are the engine's; those of programs ("own" keys) stand in
+ * keys_<section>.inc, a line each.
+ *
  * Threads: immutable.
  */
 #pragma once
@@ -10,22 +13,22 @@
 #include "config/config.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
-enum logging_key { LOGGING_LEVEL, LOGGING_FILE, LOGGING_FORMAT, LOGGING_KEY_COUNT };
+#define CONFIG_OWN_KEYS_MAX 128
 
-/* The row of a key of [logging]. */
-const struct config_key *logging_key_row(enum logging_key key);
-/* The key of [logging] of that name, or LOGGING_KEY_COUNT. */
-enum logging_key logging_key_find(const char *name);
+/* Own keys: how many, and the row of each. */
+size_t config_own_count(void);
+const struct config_key *config_own_row(size_t index);
+/* The own key of that name, or config_own_count(). */
+size_t config_own_find(const char *section, const char *name);
 
 /* Finds a key; false when there is none. out_key may be NULL. */
 bool config_key_find(const char *section, const char *name, struct config_key *out_key);
-/* Whether this build has keys in a table of that name. */
+/* Whether there are keys in a table of that name. */
 bool config_section_known(const char *section);
-/* The program that reads a table which this build does not know, or NULL. Static. */
-const char *config_section_owner(const char *section);
 
-/* EINVAL: there is no such table; names who reads it, or the nearest one. */
+/* EINVAL: there is no such table; names the nearest one. */
 int config_section_unknown(const char *section, struct error *err);
 /* EINVAL: the table has no such key; names the nearest. */
 int config_key_unknown(const char *section, const char *key, struct error *err);

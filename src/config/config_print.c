@@ -11,21 +11,19 @@
 #define COMMENT_COLUMNS 96
 #define RANGE_MAX 160
 
-static bool is_number(const struct config_key *key)
-{
-    return strcmp(key->type, "size") == 0 || strcmp(key->type, "duration_ms") == 0 ||
-           strcmp(key->type, "integer") == 0;
-}
-
 static bool is_quoted(const struct config_key *key)
 {
-    return strcmp(key->type, "string") == 0 || strcmp(key->type, "enum") == 0;
+    return strcmp(key->type, "string") == 0 || strcmp(key->type, "enum") == 0 ||
+           strcmp(key->type, "list") == 0;
 }
 
 static const char *unit_of(const struct config_key *key)
 {
     if (strcmp(key->type, "size") == 0) {
         return "bytes";
+    }
+    if (strcmp(key->type, "duration_s") == 0) {
+        return "s";
     }
     return strcmp(key->type, "duration_ms") == 0 ? "ms" : "";
 }
@@ -49,7 +47,7 @@ static void range_text(const struct config_key *key, char out[RANGE_MAX])
     out[0] = '\0';
     if (key->choices[0] != '\0') {
         (void)snprintf(out, RANGE_MAX, "%s", key->choices);
-    } else if (is_number(key)) {
+    } else if (config_key_is_number(key)) {
         bound_text(key, key->min, min);
         bound_text(key, key->max, max);
         (void)snprintf(out, RANGE_MAX, "%s to %s", min, max);
@@ -90,8 +88,29 @@ static int append_quoted(struct buf *out, const char *text)
     return json_writer_finish(&writer);
 }
 
+/* A list as TOML writes it. */
+static int append_list(struct buf *out, const char *words)
+{
+    struct json_writer writer;
+
+    json_writer_init(&writer, out);
+    json_writer_begin_array(&writer);
+    while (*words != '\0') {
+        size_t len = strcspn(words, " ");
+
+        json_writer_string(&writer, slice_of(words, len));
+        words += len;
+        words += strspn(words, " ");
+    }
+    json_writer_end_array(&writer);
+    return json_writer_finish(&writer);
+}
+
 static int append_value(struct buf *out, const struct config_key *key, const char *value)
 {
+    if (strcmp(key->type, "list") == 0 && strchr(value, ' ') != NULL) {
+        return append_list(out, value);
+    }
     return is_quoted(key) ? append_quoted(out, value) : buf_append(out, value, strlen(value));
 }
 

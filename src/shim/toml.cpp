@@ -85,10 +85,27 @@ struct walk {
     struct error *err;
 };
 
+/* The texts of an array, each followed by a line feed; false when one of them is none. */
+static bool array_texts(const toml::array &array, std::string &out)
+{
+    for (const toml::node &node : array) {
+        const auto *text = node.as_string();
+
+        if (text == nullptr ||
+            text->get().find_first_of(std::string("\0\n", 2)) != std::string::npos) {
+            return false;
+        }
+        out += text->get();
+        out += '\n';
+    }
+    return true;
+}
+
 static int visit_entry(const walk &w, const std::string &table, const entry &e)
 {
     struct toml_item item = {table.c_str(), e.key.c_str(),   type_of(*e.node), nullptr, 0,
                              false,         line_of(*e.node)};
+    std::string texts;
 
     if (e.key.find('\0') != std::string::npos) {
         return error_set(w.err, BLOCKDB_EINVAL, "%s:%u: a key contains a zero byte", w.name,
@@ -101,6 +118,9 @@ static int visit_entry(const walk &w, const std::string &table, const entry &e)
                              "%s:%u: the text of '%.64s' contains a zero byte", w.name, item.line,
                              item.key);
         }
+    }
+    if (const auto *array = e.node->as_array(); array != nullptr && array_texts(*array, texts)) {
+        item.text = texts.c_str();
     }
     if (const auto *integer = e.node->as_integer()) {
         item.integer = integer->get();

@@ -37,7 +37,8 @@ struct toml_item {
     const char *table;
     const char *key;
     enum toml_type type;
-    const char *text; /* TOML_STRING: UTF-8, zero-terminated, without zeros inside; else NULL */
+    const char *text; /* TOML_STRING: UTF-8, zero-terminated, without zeros inside; TOML_ARRAY of
+                         texts: those, each followed by a line feed; else NULL */
     int64_t integer;  /* TOML_INTEGER */
     bool boolean;     /* TOML_BOOLEAN */
     unsigned line;    /* of the value, from 1 */

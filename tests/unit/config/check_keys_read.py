@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Fails for a key of the configuration that nobody reads: a field of struct settings that is
-mentioned nowhere outside of the table, or a key of [logging] without a reader."""
+mentioned nowhere outside of the table, or a program's own key whose "section.name" no source
+outside of src/config mentions."""
 import glob
 import os
 import re
@@ -31,9 +32,11 @@ def main():
         reader = re.compile(r'(->|\.)%s\b|"%s\.%s"' % (key, section, key))
         if not any(reader.search(text) for text in code):
             missing.append('%s.%s' % (section, key))
-    for key in re.findall(r'\[LOGGING_(\w+)\] = \{"logging"', read('src/config/config_keys.c')):
-        if not any(re.search(r'logging->%s\b' % key.lower(), text) for text in code):
-            missing.append('logging.' + key.lower())
+    for path in sorted(glob.glob(os.path.join(ROOT, 'src/config/keys_*.inc'))):
+        for section, key in re.findall(r'^KEY\((\w+), (\w+),', read(path), re.M):
+            name = '%s.%s' % (section, key)
+            if not any('"%s"' % name in text for text in code):
+                missing.append(name)
     for key in missing:
         print('nobody reads the key', key)
     sys.exit(1 if missing else 0)

@@ -59,7 +59,8 @@ static void test_reads_tables(void **state)
     assert_string_equal(config_get(config, "compaction_threshold"), "8");
     assert_string_equal(config_get(config, "database.compaction_threshold"), "8");
     assert_null(config_get(config, "logging.nothing"));
-    assert_null(config_get(config, "server.port"));
+    assert_null(config_get(config, "server.nothing"));
+    assert_string_equal(config_get(config, "server.port"), "8080");
     assert_true(config_is_set(config, "data_dir") && config_is_set(config, "logging.file"));
     assert_false(config_is_set(config, "wal_dir") || config_is_set(config, "server.port"));
 }
@@ -75,8 +76,15 @@ static void test_refuses(void **state)
         {"[database]\nqqqqqqq = 1\n", "x.toml:2: ", "--print-default-config"},
         {"[databse]\n", "x.toml:1: ", "did you mean [database]?"},
         {"[qqqqqqqqqqqq]\n", "x.toml:1: ", "there are [database], [ledger]"},
-        {"[server]\nport = 8080\n", "x.toml:1: ", "blockdb-server"},
-        {"[cluster]\n", "x.toml:1: ", "blockdb-server"},
+        {"[server]\nport = 65536\n", "x.toml:2: ", "65536 is out of range: 0 to 65535"},
+        {"[server]\nport = \"8080\"\n", "x.toml:2: ", "whole number"},
+        {"[server]\nhost = [\"a\", 1]\n", "x.toml:2: ", "a text in quotes or a list of them"},
+        {"[server]\nmax_idle_time = \"1500ms\"\n", "x.toml:2: ", "whole seconds"},
+        {"[server]\nmax_idle_time = \"5 miles\"\n", "x.toml:2: ", "option max_idle_time"},
+        {"[server]\nmax_idle_time = true\n", "x.toml:2: ", "seconds or a duration"},
+        {"[server]\nmax_conections = 1\n", "x.toml:2: ", "did you mean 'max_connections'?"},
+        {"[security]\ntls_client_auth = \"no\"\n", "x.toml:2: ", "optional required"},
+        {"[cluster]\nenable_transactions = 1\n", "x.toml:2: ", "true or false"},
         {"write_once = true\n", "x.toml:1: ", "outside of any table"},
         {"[database]\nwrite_once = 1\n",
          "x.toml:2: ", "true or false without quotes, not an integer"},
@@ -107,6 +115,29 @@ static void test_refuses(void **state)
             fail_msg("'%s': %s", cases[i].text, err.message);
         }
     }
+}
+
+static void test_own_keys(void **state)
+{
+    AUTO(config_free_ptr) struct config *config = config_new();
+    struct error err = {0};
+
+    (void)state;
+    assert_int_equal(config_number(config, "server.connection_timeout"), 60);
+    assert_true(config_bool(config, "server.tcp_nodelay"));
+    apply_ok(config, "[server]\nhost = [\"::1\", \"127.0.0.1\"]\nmax_idle_time = \"5min\"\n"
+                     "max_request_size = \"1MiB\"\ntcp_nodelay = false\n"
+                     "[cluster]\npeers = []\nheartbeat_interval = \"50ms\"\n"
+                     "[security]\ntls_client_auth = \"required\"\n");
+    assert_string_equal(config_text(config, "server.host"), "::1 127.0.0.1");
+    assert_string_equal(config_text(config, "cluster.peers"), "");
+    assert_int_equal(config_number(config, "server.max_idle_time"), 300);
+    assert_int_equal(config_number(config, "server.max_request_size"), 1 << 20);
+    assert_int_equal(config_number(config, "cluster.heartbeat_interval"), 50);
+    assert_int_equal(config_number(config, "security.tls_client_auth"), 1);
+    assert_false(config_bool(config, "server.tcp_nodelay"));
+    assert_int_equal(config_set(config, "server.host", " a, b  c ", &err), BLOCKDB_OK);
+    assert_string_equal(config_text(config, "server.host"), "a b c");
 }
 
 static void test_environment(void **state)
@@ -144,7 +175,9 @@ static void test_flags(void **state)
     assert_int_equal(config_set(config, "write_once", "false", &err), BLOCKDB_OK);
     assert_false(options_settings(config_database(config))->write_once);
     assert_int_equal(config_set(config, "logging.format", "json", &err), BLOCKDB_OK);
-    assert_int_equal(config_set(config, "server.port", "1", &err), BLOCKDB_EINVAL);
+    assert_int_equal(config_set(config, "server.port", "-1", &err), BLOCKDB_EINVAL);
+    assert_int_equal(config_set(config, "servers.port", "1", &err), BLOCKDB_EINVAL);
+    assert_int_equal(config_set(config, "server.prt", "1", &err), BLOCKDB_EINVAL);
     assert_int_equal(config_set(config, "write_onc", "1", &err), BLOCKDB_EINVAL);
     assert_non_null(strstr(err.message, "did you mean 'write_once'"));
 }
@@ -264,10 +297,10 @@ static void test_survives_short_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reads_tables),          cmocka_unit_test(test_refuses),
-        cmocka_unit_test(test_environment),           cmocka_unit_test(test_flags),
-        cmocka_unit_test(test_print_is_read_back),    cmocka_unit_test(test_folder),
-        cmocka_unit_test(test_survives_short_memory),
+        cmocka_unit_test(test_reads_tables), cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_own_keys),     cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_flags),        cmocka_unit_test(test_print_is_read_back),
+        cmocka_unit_test(test_folder),       cmocka_unit_test(test_survives_short_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
