@@ -128,6 +128,8 @@ struct blockdb_write_options {
      * number gives ESTALE. Numbers of one client must grow. */
     const uint8_t *client_id;
     uint64_t request;
+    /* blockdb_submit() only: EWOULDBLOCK instead of waiting when too much is queued. */
+    bool no_wait;
 };
 #define BLOCKDB_WRITE_OPTIONS_INIT                                                                 \
     {                                                                                              \
@@ -181,11 +183,27 @@ int blockdb_write(struct blockdb *db, struct blockdb_batch *batch,
  * the call; err holds a message only when status is not 0. */
 typedef void (*blockdb_write_cb)(void *arg, int status, const struct blockdb_write_result *result,
                                  const struct blockdb_error *err);
-/* Like blockdb_write() without waiting. Takes batch: it is freed by the engine whatever happens.
- * A return other than 0 means refused, cb is not called. Blocks only while too much is queued. */
+/* Like blockdb_write() without waiting. Takes batch: the engine frees it, after cb or when it
+ * refuses. A return other than 0 means refused, cb is not called. Blocks only while too much is
+ * queued; with options->no_wait it returns EWOULDBLOCK then, and the batch is still the caller's
+ * with all its content, to be submitted again or freed: the one case in which it is not taken.
+ * Batches come from a store of the database and go back to it, so a new one costs little. */
 int blockdb_submit(struct blockdb *db, struct blockdb_batch *batch,
                    const struct blockdb_write_options *options, blockdb_write_cb cb, void *arg,
                    struct blockdb_error *err);
+/* Called when entries became visible, and when entries became durable: seq_count is the number of
+ * entries that can be read, durable_count of those that a power cut leaves. Neither goes back from
+ * one call to the next. Called once for a whole group of commits, by one thread at a time, before
+ * those who wait for the group are answered; must be short, and must not block or call functions
+ * of this header but blockdb_seq_count() and blockdb_durable_count(). */
+typedef void (*blockdb_commit_cb)(void *arg, uint64_t seq_count, uint64_t durable_count);
+/* Has cb (NULL: nobody) called from now on in place of the one before, which is not running any
+ * more when this returns, and never runs again. Not to be called from cb. */
+void blockdb_set_commit_cb(struct blockdb *db, blockdb_commit_cb cb, void *arg);
+/* The number of entries that can be read; never waits. */
+uint64_t blockdb_seq_count(const struct blockdb *db);
+/* The number of entries that a power cut leaves, as far as is known; never waits. */
+uint64_t blockdb_durable_count(const struct blockdb *db);
 /* Makes everything acknowledged so far durable. */
 int blockdb_sync(struct blockdb *db, struct blockdb_error *err);
 
@@ -205,6 +223,11 @@ struct blockdb_read_options {
     size_t size;
     const struct blockdb_view *view; /* read from this view; NULL: the newest visible state */
     uint64_t at_seq; /* as of the entry at_seq inclusive; BLOCKDB_SEQ_NONE: newest */
+    /* blockdb_get() only: answer from memory, that is from memtables, caches and the operating
+     * system's page cache, or not at all: EWOULDBLOCK (without message) when a disk would have to
+     * be read. Pages of files opened with enable_direct_io, and of file systems that cannot tell
+     * whether a read would wait, count as being on the disk unless a cache of BlockDB has them. */
+    bool cached_only;
 };
 #define BLOCKDB_READ_OPTIONS_INIT                                                                  \
     {                                                                                              \
@@ -376,6 +399,7 @@ int blockdb_backup(struct blockdb *db, const char *dir, blockdb_progress_cb prog
 int blockdb_restore(const char *dir, const char *new_dir, blockdb_progress_cb progress,
                     void *progress_arg, struct blockdb_error *err);
 
+#define BLOCKDB_LEVELS_MAX 8
 struct blockdb_stats {
     size_t size;
     /* Positions: numbers of entries. */
@@ -399,6 +423,23 @@ struct blockdb_stats {
     /* The map of newest versions (proof_map): entries it reflects, sealed ones it does not yet,
      * keys, bytes of its file. */
     uint64_t map_size, map_lag, map_keys, map_bytes;
+    /* Where gets that found a version had it from; memtable_hits and table_hits above count
+     * lookups of all kinds. pagecache: at least one page was read from a file without waiting.
+     * disk: at least one was read in a way that may wait. would_block: answered EWOULDBLOCK. */
+    uint64_t gets_memtable, gets_cache, gets_page_cache, gets_disk, gets_would_block;
+    /* Memory and how it is held. */
+    uint64_t memtable_active_bytes, memtable_frozen_bytes, seal_queue_bytes, commit_queue_bytes,
+        map_bytes_in_memory, work_bytes; /* work: buffers of flush, merge, verify, scans */
+    uint64_t memory_limit, memory_peak_bytes;
+    /* Stalls by cause, nanoseconds; together they are stall_ns and slow_down_ns. */
+    uint64_t stall_memtables_ns, stall_tables_ns, stall_seal_queue_ns, stall_memory_ns;
+    uint64_t flush_bytes_written;
+    uint64_t block_cache_evictions, index_cache_evictions;
+    uint64_t blocks_sealed, entries_sealed;
+    uint64_t oldest_unsynced_age_ms; /* of the oldest entry that is visible and not durable */
+    uint64_t live_keys_estimate;     /* keys with a value; from counts of tables and memtables */
+    uint64_t level_count;            /* of the arrays below */
+    uint64_t level_tables[BLOCKDB_LEVELS_MAX], level_bytes[BLOCKDB_LEVELS_MAX];
 };
 #define BLOCKDB_STATS_INIT                                                                         \
     {                                                                                              \
@@ -406,6 +447,29 @@ struct blockdb_stats {
     }
 int blockdb_stats_get(struct blockdb *db, struct blockdb_stats *out_stats,
                       struct blockdb_error *err);
+/* Durations since the open, as counts in buckets: cumulative[i] of them were not longer than
+ * blockdb_latency_bound_ns(i). */
+#define BLOCKDB_LATENCY_BUCKETS 18
+struct blockdb_latency {
+    uint64_t cumulative[BLOCKDB_LATENCY_BUCKETS];
+    uint64_t count; /* those above the last bound included */
+    uint64_t sum_ns;
+};
+uint64_t blockdb_latency_bound_ns(size_t index);
+struct blockdb_latencies {
+    size_t size;
+    struct blockdb_latency wal_sync;
+    struct blockdb_latency commit_group; /* from taking a group to its being visible */
+    struct blockdb_latency flush;
+    struct blockdb_latency merge;
+    struct blockdb_latency block_seal; /* hashing, writing and syncing of what is sealed at once */
+};
+#define BLOCKDB_LATENCIES_INIT                                                                     \
+    {                                                                                              \
+        .size = sizeof(struct blockdb_latencies)                                                   \
+    }
+int blockdb_latencies_get(struct blockdb *db, struct blockdb_latencies *out_latencies,
+                          struct blockdb_error *err);
 /* The value of one option in force in an open database; borrowed until close, NULL if unknown. */
 const char *blockdb_option_in_force(const struct blockdb *db, const char *name);
 /* The ledger's id, 32 lower-case hex digits and a zero; borrowed until close. */

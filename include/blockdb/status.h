@@ -43,6 +43,7 @@ enum blockdb_status {
     BLOCKDB_ECANCELED = -19, /* the caller asked for the operation to stop */
     BLOCKDB_EUNSUPPORTED = -20, /* this build or platform cannot do it */
     BLOCKDB_EDENIED = -21,      /* permission is missing */
+    BLOCKDB_EWOULDBLOCK = -22,  /* it would have to wait, and was asked not to; nothing changed */
 };
 
 #define BLOCKDB_ERROR_MESSAGE_MAX 1020

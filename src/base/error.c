@@ -52,6 +52,8 @@ const char *blockdb_status_name(int code)
         return "not supported";
     case BLOCKDB_EDENIED:
         return "not allowed";
+    case BLOCKDB_EWOULDBLOCK:
+        return "would have to wait";
     }
     return "unknown error";
 }

@@ -32,6 +32,7 @@ enum exit_code exit_code_of(int status, bool checks_damage)
         return checks_damage ? EXIT_VERIFICATION : EXIT_FAILED;
     case BLOCKDB_EBUSY:
     case BLOCKDB_ETIMEDOUT:
+    case BLOCKDB_EWOULDBLOCK:
         return EXIT_TIMEOUT;
     case BLOCKDB_EDENIED:
         return EXIT_DENIED;
