@@ -33,6 +33,7 @@
 enum lock_rank {
     LOCK_RANK_PROGRAM = 5,       /* what programs lock outside of any call into the engine */
     LOCK_RANK_SERVER = 8,        /* what a server keeps beside its databases */
+    LOCK_RANK_AUTH = 9,          /* limits, verified passwords, the queue of passwords */
     LOCK_RANK_ENGINE_ADMIN = 10, /* one backup, verify, close at a time */
     LOCK_RANK_COMMIT = 20,       /* the commit queue */
     LOCK_RANK_SEAL = 30,         /* the queue of committed, unsealed groups */

@@ -68,8 +68,9 @@ void auth_session_deinit(struct auth_session *session);
 
 /* What is known of a client besides what it shows. All borrowed for the call. */
 struct auth_client {
-    const char *address;  /* without port */
-    const char *tls_user; /* the user that a verified certificate names; NULL: none */
+    const char *address;   /* without port */
+    const char *cert_name; /* common name of a verified certificate; NULL: none */
+    const char *cert_san;  /* its other names, as "DNS:a,email:b,URI:c"; NULL: none */
 };
 
 /* One attempt. The owner zeroes it, sets done, and keeps it until the verdict is there. */
@@ -92,13 +93,22 @@ struct auth_job {
     char address[AUTH_ADDRESS_BYTES];
 };
 
+/* Which name of a client's certificate is that of a user. */
+enum auth_tls_users {
+    AUTH_TLS_OFF,
+    AUTH_TLS_COMMON_NAME,
+    AUTH_TLS_DNS, /* the first name of that kind among the alternative names */
+    AUTH_TLS_EMAIL,
+};
+
 struct auth_settings {
-    bool enabled;                 /* false: everybody is principal_everyone() */
-    bool metrics_open;            /* /metrics and /stats need no right */
-    bool health_open;             /* nor do /health, /live, /ready, /leader, /replica */
-    const char *anonymous_role;   /* rights without credentials, as in a record; "": none */
-    const char *admin_token_file; /* "": none */
-    uint32_t cache_ms;            /* how long a verified password is remembered; 0: not at all */
+    bool enabled;                  /* false: everybody is principal_everyone() */
+    bool metrics_open;             /* /metrics and /stats need no right */
+    bool health_open;              /* nor do /health, /live, /ready, /leader, /replica */
+    const char *anonymous_role;    /* rights without credentials, as in a record; "": none */
+    const char *admin_token_file;  /* "": none */
+    enum auth_tls_users tls_users; /* a user whom a certificate names needs nothing else */
+    uint32_t cache_ms;             /* how long a verified password is remembered; 0: not at all */
 };
 
 struct auth_options {

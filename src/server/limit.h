@@ -4,8 +4,8 @@
  *
  * A bucket holds at most `burst` tokens and gains `rate` a second; a request takes one or more, and
  * waits (429, "ERR rate limit") when there are too few. The table has a fixed size: a bucket is
- * found by a keyed hash of whom it is for, in a set of eight; when the set is full, the
- * bucket that is nearest to full, and so is worth least to remember, makes room.
+ * found by a keyed hash of whom it is for, in a set of eight; when the set is full, the bucket that
+ * was asked for longest ago makes room.
  *
  * LIMIT-1  Memory is fixed when the table is made; no name, however many, makes it grow.
  * LIMIT-2  Nobody who does not know the key of the process can choose names that share a set.
@@ -68,14 +68,22 @@ void limit_set_rates(struct limit *limit, const struct limit_rates *rates);
 /* Whether any class of this subject has a rate: one relaxed load. */
 bool limit_is_on(const struct limit *limit, enum limit_subject subject, enum limit_class class);
 
-/* Takes `cost` tokens (a cost above the burst counts as the burst) at the monotonic time now_ms.
- * False when there are too few: nothing was taken, and *out_wait_ms is when there will be enough.
- * An IPv6 address counts as its first 64 bits. */
-bool limit_take(struct limit *limit, enum limit_subject subject, enum limit_class class,
-                struct slice name, uint32_t cost, uint64_t now_ms, uint32_t *out_wait_ms);
+/* For whom, in which class, and when. */
+struct limit_key {
+    enum limit_subject subject;
+    enum limit_class class;
+    struct slice name; /* borrowed; an IPv6 address counts as its first 64 bits */
+    uint64_t now_ms;   /* monotonic */
+};
+
+/* Takes `cost` tokens; a cost above the burst counts as the burst. False when there are too few:
+ * nothing was taken, and *out_wait_ms is when there will be enough. */
+bool limit_take(struct limit *limit, const struct limit_key *key, uint32_t cost,
+                uint32_t *out_wait_ms);
 /* Whether a token is there, without taking it. */
-bool limit_peek(struct limit *limit, enum limit_subject subject, enum limit_class class,
-                struct slice name, uint64_t now_ms, uint32_t *out_wait_ms);
+bool limit_peek(struct limit *limit, const struct limit_key *key, uint32_t *out_wait_ms);
+/* Gives back one token that was taken. */
+void limit_give(struct limit *limit, const struct limit_key *key);
 
 /* Milliseconds as the whole seconds of Retry-After: rounded up, at least 1. */
 uint32_t limit_retry_after(uint32_t wait_ms);
