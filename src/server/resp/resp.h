@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The Redis protocol (RESP2 and RESP3) on a connection.
+ *
+ * Commands of one connection are answered in their order. Writes of a pipeline do not wait for
+ * each other: all that arrive in one turn of the loop, from all its connections, are gathered into
+ * one submit (resp_gather.h); whatever else a client sends waits until its writes are answered, so
+ * that it reads what it wrote.
+ *
+ *   input --> resp_parser --> resp_command (name, arity, rights) --+--> at once: PING, HELLO ...
+ *                                                                  +--> resp_gather: SET, MSET
+ *                                                                  +--> resp_op: reads, and writes
+ *                                                                  |    that depend on reads
+ *                                                                  +--> resp_job: on the pool
+ *
+ * RESP-1  A write is answered when it is as durable as wal_sync_mode says, never before.
+ * RESP-2  What a client reads after its write was sent contains that write.
+ * RESP-3  Nothing that a client sent comes back in an error without being made one printable line.
+ * RESP-4  Everything that a client makes grow has a maximum (resp_limits.h).
+ * RESP-5  An option that is not understood is an error, never ignored.
+ *
+ * Threads:   the thread of the connection's loop.
+ * Format:    docs/operate/redis.md
+ */
+#pragma once
+
+#include "server/conn.h"
+
+/* What speaks on [server] resp_port. Static. */
+const struct conn_protocol *resp_protocol(void);
