@@ -67,7 +67,6 @@ struct call {
     call_run_fn run;
     struct slice key;
     struct blockdb_read_options read;
-    uint8_t client_id[BLOCKDB_CLIENT_ID_LEN];
     bool pending;
 };
 
