@@ -16,7 +16,7 @@
  *         after close() is dropped.
  * CONN-3  Bytes that were received are never lost: they stay input until consumed.
  * CONN-4  No callback is called from inside a function of this header, but for open() by
- *         conn_accept(): closing and resuming take effect later in the turn.
+ *         conn_open(): closing and resuming take effect later in the turn.
  * CONN-5  Input kept for a protocol never exceeds its input maximum; reading stops there.
  * CONN-6  A client that never reads is cut when its unsent output exceeds the maximum, or does not
  *         shrink for the server's send timeout.
@@ -116,7 +116,7 @@ RESULT_MUST_BE_USED int conn_output_take(struct conn *c, struct buf *taken);
 size_t conn_output_backlog(const struct conn *c);
 /* Whether the backlog is above the high mark ([server] output_high): a protocol that makes more
  * output of its own accord waits for output_low(). Reading stops by itself meanwhile. */
-bool conn_output_is_high(const struct conn *c);
+bool conn_output_is_high(struct conn *c);
 
 /* ---- The end ------------------------------------------------------------------------------- */
 

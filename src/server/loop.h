@@ -13,7 +13,7 @@
  *         freed first; tasks of one thread run in the order in which they were posted.
  * LOOP-2  Any number of posts between two turns costs one wake-up.
  * LOOP-3  Tasks deferred by deferred tasks run in the same turn, after those that were there.
- * LOOP-4  A timer never fires early and at most LOOP_TICK_MS late, when the loop is not busy.
+ * LOOP-4  A timer never fires early, and at most two ticks late when the loop is not busy.
  *
  * Threads:   loop_post() any thread; the rest the loop's thread, or before it is started.
  * Ownership: tasks and timers are their owner's memory; they stay in place while they are linked.

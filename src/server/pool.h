@@ -11,7 +11,8 @@
  * POOL-1  A job that was accepted is run once and done once, also while the pool stops.
  * POOL-2  Nothing waits for room: a full queue refuses, and its client is told to come again.
  *
- * Threads:   pool_submit() any thread; new, stop, free by the owner.
+ * Threads:   pool_submit() any thread; new, stop, free by the owner. A job's owner may free it in
+ *            run() when done is NULL.
  * Ownership: a job is its owner's memory, in place from pool_submit() until done().
  */
 #pragma once

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * TLS for connections: a context from files, and one session for each connection.
+ * TLS for connections: a context from files, and a transport whose sessions use it.
  *
  * A context is made anew when the certificates are loaded again; sessions keep the one they began
  * with.
@@ -10,18 +10,16 @@
  * TLS-2  Nothing blocks: sessions work on non-blocking sockets and say what they wait for.
  *
  * Threads:   contexts any thread; a session the thread of its loop.
- * Ownership: a context is counted; a session holds a reference to its context.
+ * Ownership: a context is counted; a session holds a reference to its own.
  */
 #pragma once
 
-#include "base/bytes.h"
 #include "base/error.h"
+#include "server/transport.h"
 
-#include <stdbool.h>
-#include <stddef.h>
+#include <stdint.h>
 
 struct tls;
-struct tls_session;
 
 enum tls_client_auth {
     TLS_CLIENT_NONE,     /* no certificate is asked for */
@@ -46,30 +44,8 @@ void tls_unref(struct tls *tls);
 /* When the certificate ends, in seconds since 1970. */
 int64_t tls_expires(const struct tls *tls);
 
-/* What came of an operation on a session. */
-enum tls_result {
-    TLS_OK,
-    TLS_WANT_READ,  /* again, when the socket is readable */
-    TLS_WANT_WRITE, /* again, when the socket is writable */
-    TLS_END,        /* the peer closed its side properly */
-    TLS_FAILED,     /* the session is over */
-};
+/* Sessions of TLS, for connections; the context of start() is a struct tls. */
+extern const struct transport tls_transport;
 
-/* A session as server on a connected, non-blocking socket, which it borrows. ENOMEM. */
-RESULT_MUST_BE_USED int tls_session_new(struct tls *tls, int fd, struct tls_session **out);
-/* NULL is fine. Does not send anything. */
-void tls_session_free(struct tls_session *s);
-enum tls_result tls_handshake(struct tls_session *s);
-enum tls_result tls_read(struct tls_session *s, void *out, size_t cap, size_t *out_len);
-/* Writes a part of data; repeat with the rest, or the same, until all is written. */
-enum tls_result tls_write(struct tls_session *s, struct slice data, size_t *out_len);
-/* Says goodbye to the peer, as far as that goes without waiting. */
-void tls_close(struct tls_session *s);
-/* Whether bytes wait in the session that the socket will not announce. */
-bool tls_has_pending(const struct tls_session *s);
-/* After the handshake: the subject, names and common name of the client's verified certificate;
- * NULL where there is none. Freed by the caller with mem_free(). ENOMEM. */
-RESULT_MUST_BE_USED int tls_peer(const struct tls_session *s, char **out_subject, char **out_san,
-                                 char **out_name);
-/* Why the last operation failed, for logs: static or valid until the next call on this thread. */
+/* Why the last operation on this thread failed, for logs; valid until the next one. */
 const char *tls_last_error(void);
