@@ -193,9 +193,9 @@ int blockdb_submit(struct blockdb *db, struct blockdb_batch *batch,
                    struct blockdb_error *err);
 /* Called when entries became visible, and when entries became durable: seq_count is the number of
  * entries that can be read, durable_count of those that a power cut leaves. Neither goes back from
- * one call to the next. Called once for a whole group of commits, by one thread at a time, before
- * those who wait for the group are answered; must be short, and must not block or call functions
- * of this header but blockdb_seq_count() and blockdb_durable_count(). */
+ * one call to the next. Called once for a whole group of commits or for several, by one thread at a
+ * time, about when those who wait for the group are answered; must be short, and must not block or
+ * call functions of this header but blockdb_seq_count() and blockdb_durable_count(). */
 typedef void (*blockdb_commit_cb)(void *arg, uint64_t seq_count, uint64_t durable_count);
 /* Has cb (NULL: nobody) called from now on in place of the one before, which is not running any
  * more when this returns, and never runs again. Not to be called from cb. */
@@ -224,9 +224,10 @@ struct blockdb_read_options {
     const struct blockdb_view *view; /* read from this view; NULL: the newest visible state */
     uint64_t at_seq; /* as of the entry at_seq inclusive; BLOCKDB_SEQ_NONE: newest */
     /* blockdb_get() only: answer from memory, that is from memtables, caches and the operating
-     * system's page cache, or not at all: EWOULDBLOCK (without message) when a disk would have to
-     * be read. Pages of files opened with enable_direct_io, and of file systems that cannot tell
-     * whether a read would wait, count as being on the disk unless a cache of BlockDB has them. */
+     * system's page cache, or not at all: EWOULDBLOCK when a disk would have to be read.
+     * Nothing changed then but what the caches hold. Pages of files opened with enable_direct_io,
+     * and of file systems that cannot tell whether a read would wait, count as being on the disk
+     * unless a cache of BlockDB has them. */
     bool cached_only;
 };
 #define BLOCKDB_READ_OPTIONS_INIT                                                                  \

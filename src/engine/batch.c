@@ -31,24 +31,6 @@ void batch_deinit(struct blockdb_batch *batch)
     mem_free(batch->conditions);
 }
 
-struct blockdb_batch *blockdb_batch_new(struct blockdb *db)
-{
-    struct blockdb_batch *batch = mem_alloc(sizeof(*batch));
-
-    if (batch != NULL) {
-        batch_init(batch, db);
-    }
-    return batch;
-}
-
-void blockdb_batch_free(struct blockdb_batch *batch)
-{
-    if (batch != NULL) {
-        batch_deinit(batch);
-        mem_free(batch);
-    }
-}
-
 void blockdb_batch_reset(struct blockdb_batch *batch)
 {
     buf_reset(&batch->records);

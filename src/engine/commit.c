@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "engine/commit_group.h"
 #include "engine/db.h"
+#include "engine/submission.h"
 
 /* What may wait in the queue before submitters wait themselves. */
 #define QUEUED_BYTES_MAX (64u * 1024 * 1024)
@@ -108,26 +109,27 @@ static void hand_over_locked(struct commit *c) REQUIRES(c->mu)
     }
 }
 
-static void request_free(struct commit_request *request)
-{
-    blockdb_batch_free(request->batch);
-    mem_free(request);
-}
-
 /* Tells every request of the group its answer; own is the leader's. */
-static void answer_group(struct commit_request *group, const struct commit_request *own)
+static void answer_group(struct blockdb *db, struct commit_request *group,
+                         const struct commit_request *own)
 {
+    struct submission *done = NULL;
+
     while (group != NULL) {
         struct commit_request *next = group->next; /* a woken waiter's request is gone */
 
         if (group->cb != NULL) {
+            struct submission *submission = submission_of_request(group);
+
             group->cb(group->cb_arg, group->status, &group->result, &group->error);
-            request_free(group);
+            submission->next = done;
+            done = submission;
         } else if (group != own) {
             waiter_wake(&group->waiter);
         }
         group = next;
     }
+    submission_free_all(&db->submissions, done);
 }
 
 /* Commits one group; the caller leads. */
@@ -145,7 +147,8 @@ static void lead(struct blockdb *db, const struct commit_request *own)
     mutex_lock(&c->mu);
     hand_over_locked(c);
     mutex_unlock(&c->mu);
-    answer_group(group, own);
+    notify_ring(db);
+    answer_group(db, group, own);
 }
 
 static void enqueue_locked(struct commit *c, struct commit_request *request) REQUIRES(c->mu)
@@ -192,7 +195,15 @@ int commit_run(struct blockdb *db, struct commit_request *request)
     return request->status;
 }
 
-int commit_submit(struct blockdb *db, struct commit_request *request, struct error *err)
+static int refuse_full(struct error *err)
+{
+    return error_set(err, BLOCKDB_EWOULDBLOCK,
+                     "more than %u bytes wait to be committed; submit it again later",
+                     QUEUED_BYTES_MAX);
+}
+
+int commit_submit(struct blockdb *db, struct commit_request *request, bool no_wait,
+                  struct error *err)
 {
     struct commit *c = &db->commit;
 
@@ -201,6 +212,10 @@ int commit_submit(struct blockdb *db, struct commit_request *request, struct err
     }
     mutex_lock(&c->mu);
     while (c->queued_bytes > QUEUED_BYTES_MAX && !c->stopped) {
+        if (no_wait) {
+            mutex_unlock(&c->mu);
+            return refuse_full(err);
+        }
         cond_wait(&c->room, &c->mu);
     }
     if (c->stopped) {
@@ -279,6 +294,7 @@ int commit_sync(struct blockdb *db, struct error *err)
         return failure_check(&db->failure, err);
     }
     position_raise(&db->durable_seq, acked);
+    notify_ring(db);
     return BLOCKDB_OK;
 }
 

@@ -16,7 +16,8 @@
  *           first of its group; a batch that wants a sync of its own is alone.
  *
  * Threads:   commit_run(), commit_submit() any thread.
- * Ownership: a blocking request lives on its caller's stack; an asynchronous one is owned here.
+ * Ownership: a blocking request lives on its caller's stack; an asynchronous one is part of a
+ *            submission (submission.h), owned here from commit_submit() on.
  * Format:    docs/format/commit-group.md
  */
 #pragma once
@@ -99,9 +100,10 @@ void commit_stop(struct blockdb *db);
 
 /* Commits a request and waits for its answer, which is also returned. */
 RESULT_MUST_BE_USED int commit_run(struct blockdb *db, struct commit_request *request);
-/* Queues a heap-allocated request with a callback; frees it and its batch after the call. */
+/* Queues the request of a submission, with its batch and callback; frees the submission after the
+ * call. On failure it is still the caller's. no_wait: EWOULDBLOCK where it would wait for room. */
 RESULT_MUST_BE_USED int commit_submit(struct blockdb *db, struct commit_request *request,
-                                      struct error *err);
+                                      bool no_wait, struct error *err);
 
 /* Makes everything acknowledged so far durable, from any thread and beside the leader. */
 RESULT_MUST_BE_USED int commit_sync(struct blockdb *db, struct error *err);

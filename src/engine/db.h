@@ -29,11 +29,13 @@
 #include "engine/event.h"
 #include "engine/failure.h"
 #include "engine/heads.h"
+#include "engine/notify.h"
 #include "engine/options.h"
 #include "engine/read_state.h"
 #include "engine/redact.h"
 #include "engine/seal_queue.h"
 #include "engine/sealer.h"
+#include "engine/submission.h"
 #include "engine/ticker.h"
 #include "engine/workers.h"
 #include "os/os.h"
@@ -86,6 +88,8 @@ struct blockdb {
     struct failure failure;
     struct counters counters;
     struct commit commit;
+    struct submission_pool submissions;
+    struct notify notify;
     struct seal_queue seal_queue;
     bool has_seal_queue;
     struct sealer sealer;

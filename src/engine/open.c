@@ -166,6 +166,8 @@ static int make_parts(struct blockdb *db, struct error *err)
     mutex_init(&db->state_mu, LOCK_RANK_ENGINE);
     failure_init(&db->failure);
     ticker_init(&db->ticker);
+    notify_init(&db->notify);
+    submission_pool_init(&db->submissions);
     redactions_init(&db->redactions);
     db->epoch = epoch_new();
     if (db->epoch != NULL) {
@@ -474,6 +476,8 @@ static void db_free(struct blockdb *db)
     if (db->dir != NULL && db->tile_dir != NULL && db->wal_dir != NULL) {
         redactions_deinit(&db->redactions);
         ticker_deinit(&db->ticker);
+        notify_deinit(&db->notify);
+        submission_pool_deinit(&db->submissions);
         failure_deinit(&db->failure);
         mutex_deinit(&db->state_mu);
     }

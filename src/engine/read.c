@@ -18,6 +18,7 @@ struct found {
     struct blockdb_version_info version;
     bool has_value;   /* value is the value; else it is in the ledger */
     bool is_resolved; /* kind and time are known */
+    bool in_memtable;
     struct slice value;
 };
 
@@ -95,6 +96,7 @@ static bool find_in_memtables(struct blockdb *db, const struct read_bound *bound
                             .kind = (enum blockdb_kind)version.kind},
                 .has_value = true,
                 .is_resolved = true,
+                .in_memtable = true,
                 .value = version.value,
             };
             counter_add(&db->counters, COUNTER_MEMTABLE_HITS, 1);
@@ -223,12 +225,19 @@ static int judge_value(struct blockdb *db, const struct read_bound *bound, struc
     return rc;
 }
 
+/* One get on its way. */
+struct lookup {
+    struct read_bound bound;
+    struct slice key;
+    struct found found;
+};
+
 /* Inside the epoch. */
-static int get(struct blockdb *db, const struct read_bound *bound, struct slice key,
-               struct blockdb_value *value, struct error *err)
+static int get(struct blockdb *db, struct lookup *lookup, struct blockdb_value *value,
+               struct error *err)
 {
-    struct found found = {0};
-    int rc = find(db, bound, key, &found, err);
+    struct found *found = &lookup->found;
+    int rc = find(db, &lookup->bound, lookup->key, found, err);
 
     if (rc == BLOCKDB_ENOTFOUND) {
         value->version = (struct blockdb_version_info){.seq = BLOCKDB_SEQ_NONE};
@@ -237,25 +246,52 @@ static int get(struct blockdb *db, const struct read_bound *bound, struct slice 
     if (rc < 0) {
         return rc;
     }
-    rc = judge_value(db, bound, &found, err);
+    rc = judge_value(db, &lookup->bound, found, err);
     if (rc < 0) {
         /* told below */
-    } else if (!found.has_value) {
-        rc = load_from_ledger(db, &found, value, err);
-    } else if (found.version.kind == BLOCKDB_KIND_PUT) {
-        rc = value_assign(value, found.value, err);
+    } else if (!found->has_value) {
+        rc = load_from_ledger(db, found, value, err);
+    } else if (found->version.kind == BLOCKDB_KIND_PUT) {
+        rc = value_assign(value, found->value, err);
     }
     if (rc < 0 && rc != BLOCKDB_EREDACTED) {
         return rc;
     }
-    value->version = found.version;
+    value->version = found->version;
     if (rc == BLOCKDB_EREDACTED) {
         value->len = 0;
     }
-    if (found.version.kind == BLOCKDB_KIND_DELETE) {
+    if (found->version.kind == BLOCKDB_KIND_DELETE) {
         return read_not_found(err);
     }
     return rc;
+}
+
+/* One counter a get; gets and gets_found are sums of them. */
+static void count_get(struct blockdb *db, int rc, bool in_memtable,
+                      const struct os_read_scope *scope)
+{
+    enum counter which = COUNTER_GETS_CACHE;
+
+    if (rc == BLOCKDB_EWOULDBLOCK) {
+        which = COUNTER_GETS_WOULD_BLOCK;
+    } else if (rc < 0) {
+        which = COUNTER_GETS_MISSED;
+    } else if (scope->device_reads > 0) {
+        which = COUNTER_GETS_DISK;
+    } else if (scope->cached_reads > 0) {
+        which = COUNTER_GETS_PAGE_CACHE;
+    } else if (in_memtable) {
+        which = COUNTER_GETS_MEMTABLE;
+    }
+    counter_add(&db->counters, which, 1);
+}
+
+/* The field is younger than the struct. */
+static bool asks_cached_only(const struct blockdb_read_options *options)
+{
+    return options->size > offsetof(struct blockdb_read_options, cached_only) &&
+           options->cached_only;
 }
 
 static int check_key(size_t key_len, struct error *err)
@@ -271,21 +307,22 @@ int blockdb_get(struct blockdb *db, const void *key, size_t key_len,
                 const struct blockdb_read_options *options, struct blockdb_value *value,
                 struct blockdb_error *err)
 {
-    struct read_bound bound;
+    struct lookup lookup = {.key = slice_of(key, key_len)};
+    struct os_read_scope scope = {0};
     int rc = check_key(key_len, err);
 
     if (rc < 0) {
         return rc;
     }
+    scope.no_wait = options != NULL && asks_cached_only(options);
+    os_read_scope_enter(&scope);
     epoch_enter(db->epoch);
-    bound = read_bound_of(db, options != NULL ? options->view : NULL,
-                          options != NULL ? options->at_seq : BLOCKDB_SEQ_NONE);
-    rc = get(db, &bound, slice_of(key, key_len), value, err);
+    lookup.bound = read_bound_of(db, options != NULL ? options->view : NULL,
+                                 options != NULL ? options->at_seq : BLOCKDB_SEQ_NONE);
+    rc = get(db, &lookup, value, err);
     epoch_leave(db->epoch);
-    counter_add(&db->counters, COUNTER_GETS, 1);
-    if (rc == BLOCKDB_OK) {
-        counter_add(&db->counters, COUNTER_GETS_FOUND, 1);
-    }
+    os_read_scope_leave();
+    count_get(db, rc, lookup.found.in_memtable, &scope);
     return rc;
 }
 

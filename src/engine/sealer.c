@@ -107,6 +107,7 @@ static int make_durable(struct blockdb *db, struct error *err)
     cond_broadcast(&s->advanced);
     mutex_unlock(&s->mu);
     position_raise(&db->durable_seq, tip_seq(&s->tip));
+    notify_ring(db);
     rc = wal_retire(db->wal, tip_seq(&s->tip), err);
     return is_shortage(rc) ? BLOCKDB_OK : rc; /* retiring can wait for the next time */
 }

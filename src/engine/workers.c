@@ -218,7 +218,7 @@ static int wait_for_flush(struct blockdb *db, struct error *err)
         (void)cond_wait_for(&w->done, &w->mu, RETRY_NS); /* looks again either way */
     }
     mutex_unlock(&w->mu);
-    counter_add(&db->counters, COUNTER_STALL_NS, os_monotonic_ns(db->os) - since);
+    counter_add(&db->counters, COUNTER_STALL_MEMTABLES_NS, os_monotonic_ns(db->os) - since);
     return rc;
 }
 

@@ -6,6 +6,9 @@
 #include "engine/batch.h"
 #include "engine/commit.h"
 #include "engine/db.h"
+#include "engine/submission.h"
+
+#include <stddef.h>
 
 static const struct blockdb_write_options default_options = BLOCKDB_WRITE_OPTIONS_INIT;
 
@@ -24,6 +27,12 @@ static int check_options(const struct blockdb_write_options *options, struct err
     return BLOCKDB_OK;
 }
 
+/* The field is younger than the struct. */
+static bool asks_no_wait(const struct blockdb_write_options *options)
+{
+    return options->size > offsetof(struct blockdb_write_options, no_wait) && options->no_wait;
+}
+
 static void request_init(struct commit_request *request, struct blockdb *db,
                          struct blockdb_batch *batch, const struct blockdb_write_options *options)
 {
@@ -33,6 +42,7 @@ static void request_init(struct commit_request *request, struct blockdb *db,
     request->client_id = options->client_id;
     request->request = options->request;
     request->seal = false;
+    request->seal_empty = false;
     request->freeze = false;
     request->rotate = false;
     request->cb = NULL;
@@ -114,33 +124,27 @@ int blockdb_submit(struct blockdb *db, struct blockdb_batch *batch,
                    const struct blockdb_write_options *options, blockdb_write_cb cb, void *arg,
                    struct blockdb_error *err)
 {
-    struct commit_request *request;
+    struct submission *submission = submission_of_batch(batch);
     int rc;
 
     if (options == NULL) {
         options = &default_options;
     }
     rc = prepare_batch(batch, options, err);
-    if (rc < 0) {
-        blockdb_batch_free(batch);
-        return rc;
+    if (rc == BLOCKDB_OK) {
+        struct commit_request *request = &submission->request;
+
+        request_init(request, db, batch, options);
+        request->cb = cb;
+        request->cb_arg = arg;
+        if (options->client_id != NULL) { /* the caller only lends it for the call */
+            request->client_id = memcpy(submission->client_id, options->client_id,
+                                        BLOCKDB_CLIENT_ID_LEN);
+        }
+        rc = commit_submit(db, request, asks_no_wait(options), err);
     }
-    /* The client's id is copied behind the request: the caller only lends it for the call. */
-    request = mem_alloc(sizeof(*request) + BLOCKDB_CLIENT_ID_LEN);
-    if (request == NULL) {
+    if (rc < 0 && rc != BLOCKDB_EWOULDBLOCK) {
         blockdb_batch_free(batch);
-        return error_set_no_memory(err);
-    }
-    request_init(request, db, batch, options);
-    request->cb = cb;
-    request->cb_arg = arg;
-    if (options->client_id != NULL) {
-        request->client_id = memcpy(request + 1, options->client_id, BLOCKDB_CLIENT_ID_LEN);
-    }
-    rc = commit_submit(db, request, err);
-    if (rc < 0) {
-        blockdb_batch_free(batch);
-        mem_free(request);
     }
     return rc;
 }

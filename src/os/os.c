@@ -98,9 +98,65 @@ void os_sleep_ns(struct os *os, uint64_t ns)
     os->ops->sleep_ns(os, ns);
 }
 
+/* Where a read goes. */
+struct file_range {
+    void *out;
+    size_t len;
+    uint64_t offset;
+};
+
+/* The scope that this thread is in, or NULL. */
+static __thread struct os_read_scope *read_scope;
+
+void os_read_scope_enter(struct os_read_scope *scope)
+{
+    ASSERT(read_scope == NULL);
+    read_scope = scope;
+}
+
+void os_read_scope_leave(void)
+{
+    ASSERT(read_scope != NULL);
+    read_scope = NULL;
+}
+
+static int refuse_waiting(struct error *err)
+{
+    static const char message[] = "a disk would have to be read";
+
+    if (err != NULL) {
+        err->code = BLOCKDB_EWOULDBLOCK;
+        memcpy(err->message, message, sizeof(message));
+    }
+    return BLOCKDB_EWOULDBLOCK;
+}
+
+/* Cold beside a read, and kept apart so that file_pread() stays small. */
+static int pread_in_scope(struct os_file *f, const struct file_range *range, size_t *out_len,
+                          struct error *err)
+{
+    struct os_read_scope *scope = read_scope;
+    int rc = f->ops->pread_cached(f, range->out, range->len, range->offset, out_len, err);
+
+    if (rc != BLOCKDB_EWOULDBLOCK) {
+        scope->cached_reads++;
+        return rc;
+    }
+    scope->device_reads++;
+    if (scope->no_wait) {
+        return refuse_waiting(err);
+    }
+    return f->ops->pread(f, range->out, range->len, range->offset, out_len, err);
+}
+
 int file_pread(struct os_file *f, void *out, size_t len, uint64_t offset, size_t *out_len,
                struct error *err)
 {
+    if (read_scope != NULL) {
+        struct file_range range = {.out = out, .len = len, .offset = offset};
+
+        return pread_in_scope(f, &range, out_len, err);
+    }
     return f->ops->pread(f, out, len, offset, out_len, err);
 }
 

@@ -11,6 +11,8 @@
  * OS-2  pread() reads fewer bytes than asked only at the end of the file.
  * OS-3  A failed sync is final for that file: the caller must not retry it.
  * OS-4  Creating, renaming, linking or unlinking a name is durable only after sync_dir().
+ * OS-5  pread_cached() reads like pread() or returns EWOULDBLOCK, without a message, when it cannot
+ *       do so at once; out is undefined then. It never waits for a device.
  *
  * Errors: messages name the path. Codes as error_set_errno() maps them.
  * Threads: any thread; one file may be read and written from several threads at disjoint offsets.
@@ -65,6 +67,8 @@ typedef void (*os_thread_fn)(void *arg);
 struct os_file_ops {
     int (*pread)(struct os_file *f, void *out, size_t len, uint64_t offset, size_t *out_len,
                  struct error *err);
+    int (*pread_cached)(struct os_file *f, void *out, size_t len, uint64_t offset, size_t *out_len,
+                        struct error *err);
     int (*pwrite)(struct os_file *f, const void *data, size_t len, uint64_t offset,
                   struct error *err);
     int (*sync)(struct os_file *f, struct error *err);
@@ -159,6 +163,19 @@ void os_thread_join(struct os *os, struct os_thread *thread);
 void os_sleep_ns(struct os *os, uint64_t ns);
 /* How many processors this process may use (its affinity mask); at least 1. */
 unsigned os_processor_count(void);
+
+/* While a scope is entered, reads of the calling thread ask the page cache first, and what they
+ * found is counted; with no_wait a read that the page cache cannot answer fails with EWOULDBLOCK
+ * (a standing message) instead of waiting for the device. So a function that may not wait says so
+ * once, and each read below it obeys, whatever layers are between. Scopes do not nest. */
+struct os_read_scope {
+    bool no_wait;
+    uint32_t cached_reads; /* answered by the page cache */
+    uint32_t device_reads; /* that may have waited, or were refused */
+};
+/* scope must be zeroed but for no_wait, and stay until os_read_scope_leave(). */
+void os_read_scope_enter(struct os_read_scope *scope);
+void os_read_scope_leave(void);
 
 /* OS-2: *out_len < len only at the end of the file. */
 RESULT_MUST_BE_USED int file_pread(struct os_file *f, void *out, size_t len, uint64_t offset,

@@ -63,6 +63,16 @@ static int crash_pread(struct os_file *f, void *out, size_t len, uint64_t offset
     return BLOCKDB_OK;
 }
 
+/* There is no device to wait for, but a file opened with OS_DIRECT has no page cache. */
+static int crash_pread_cached(struct os_file *f, void *out, size_t len, uint64_t offset,
+                              size_t *out_len, struct error *err)
+{
+    if ((handle_of(f)->flags & OS_DIRECT) != 0) {
+        return BLOCKDB_EWOULDBLOCK;
+    }
+    return crash_pread(f, out, len, offset, out_len, err);
+}
+
 static int crash_pwrite(struct os_file *f, const void *data, size_t len, uint64_t offset,
                         struct error *err)
 {
@@ -219,6 +229,7 @@ static void crash_close(struct os_file *f)
 
 const struct os_file_ops os_crash_file_ops = {
     .pread = crash_pread,
+    .pread_cached = crash_pread_cached,
     .pwrite = crash_pwrite,
     .sync = crash_sync,
     .preallocate = crash_preallocate,

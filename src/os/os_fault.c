@@ -82,6 +82,22 @@ static int fault_pread(struct os_file *f, void *out, size_t len, uint64_t offset
     return file_pread(inner_of(f), out, len, offset, out_len, err);
 }
 
+/* A strike here is a read that would wait; a strike at a read shows that it would fail. */
+static int fault_pread_cached(struct os_file *f, void *out, size_t len, uint64_t offset,
+                              size_t *out_len, struct error *err)
+{
+    if (strikes(f->os, OS_FAULT_READ_CACHED, f->path)) {
+        return BLOCKDB_EWOULDBLOCK;
+    }
+    if (strikes(f->os, OS_FAULT_READ, f->path)) {
+        if (!plan_of(f->os).partial) {
+            return injected(f->os, "read", f->path, err);
+        }
+        len /= 2;
+    }
+    return inner_of(f)->ops->pread_cached(inner_of(f), out, len, offset, out_len, err);
+}
+
 static int fault_pwrite(struct os_file *f, const void *data, size_t len, uint64_t offset,
                         struct error *err)
 {
@@ -148,6 +164,7 @@ static void fault_close(struct os_file *f)
 
 static const struct os_file_ops fault_file_ops = {
     .pread = fault_pread,
+    .pread_cached = fault_pread_cached,
     .pwrite = fault_pwrite,
     .sync = fault_sync,
     .preallocate = fault_preallocate,

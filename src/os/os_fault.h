@@ -45,6 +45,8 @@ enum os_fault_class {
     OS_FAULT_RANDOM = 1 << 15,
     OS_FAULT_THREAD = 1 << 16,
     OS_FAULT_ALL = (1 << 17) - 1,
+    /* Not among ALL, for it is no failure: a read of the page cache that finds nothing there. */
+    OS_FAULT_READ_CACHED = 1 << 17,
     /* What changes the disk. */
     OS_FAULT_CHANGES = OS_FAULT_OPEN | OS_FAULT_WRITE | OS_FAULT_SYNC | OS_FAULT_SYNC_DIR |
                        OS_FAULT_RENAME | OS_FAULT_LINK | OS_FAULT_UNLINK | OS_FAULT_DIR |

@@ -14,11 +14,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,6 +36,8 @@ struct real_file {
     struct os_file base;
     int fd;
     bool direct;
+    /* The file system cannot read without waiting. Atomic, relaxed: any thread may learn it. */
+    atomic_bool always_waits;
 };
 
 static int fd_of(const struct os_file *f)
@@ -71,6 +75,36 @@ static int real_pread(struct os_file *f, void *out, size_t len, uint64_t offset,
         if (n == 0 || (file->direct && done % OS_DIRECT_ALIGN != 0)) {
             break;
         }
+    }
+    *out_len = done;
+    return BLOCKDB_OK;
+}
+
+/* Any failure but a refusal is left to pread(), which will meet it again and tell. */
+static int real_pread_cached(struct os_file *f, void *out, size_t len, uint64_t offset,
+                             size_t *out_len, struct error *err)
+{
+    struct real_file *file = (struct real_file *)(void *)f;
+    size_t done = 0;
+
+    (void)err;
+    if (file->direct || atomic_load_explicit(&file->always_waits, memory_order_relaxed)) {
+        return BLOCKDB_EWOULDBLOCK;
+    }
+    while (done < len) {
+        struct iovec part = {.iov_base = (uint8_t *)out + done, .iov_len = len - done};
+        ssize_t n = UNINTERRUPTED(preadv2(file->fd, &part, 1, (off_t)(offset + done), RWF_NOWAIT));
+
+        if (n < 0) {
+            if (errno == EOPNOTSUPP || errno == ENOSYS) {
+                atomic_store_explicit(&file->always_waits, true, memory_order_relaxed);
+            }
+            return BLOCKDB_EWOULDBLOCK;
+        }
+        if (n == 0) {
+            break;
+        }
+        done += (size_t)n;
     }
     *out_len = done;
     return BLOCKDB_OK;
@@ -191,6 +225,7 @@ static void real_close(struct os_file *f)
 
 static const struct os_file_ops real_file_ops = {
     .pread = real_pread,
+    .pread_cached = real_pread_cached,
     .pwrite = real_pwrite,
     .sync = real_sync,
     .preallocate = real_preallocate,

@@ -291,14 +291,49 @@ static void test_clocks_pass_through(void **state)
     assert_true(os_monotonic_ns(rig->os) - before >= 1000000000);
 }
 
+static void test_reads_that_would_wait(void **state)
+{
+    struct rig *rig = *state;
+    struct os_read_scope scope = {.no_wait = true};
+    AUTO(file_close_ptr) struct os_file *f = NULL;
+    AUTO(file_close_ptr) struct os_file *direct = NULL;
+    struct error err;
+    char got[4];
+    size_t len = 0;
+
+    OK(os_open(rig->os, "/f", OS_READ | OS_WRITE | OS_CREATE, &f, NULL));
+    OK(file_pwrite(f, "abcd", 4, 0, NULL));
+    OK(os_open(rig->os, "/f", OS_READ | OS_DIRECT, &direct, NULL));
+    os_fault_arm(rig->fault, &(struct os_fault_plan){.classes = OS_FAULT_READ_CACHED, .nth = 2});
+    os_read_scope_enter(&scope);
+    OK(file_pread(f, got, 4, 0, &len, &err));
+    assert_int_equal(file_pread(f, got, 4, 0, &len, &err), BLOCKDB_EWOULDBLOCK);
+    assert_int_equal(err.code, BLOCKDB_EWOULDBLOCK);
+    assert_int_equal(file_pread(f, got, 4, 0, &len, NULL), BLOCKDB_OK);
+    assert_int_equal(file_pread(direct, got, 4, 0, &len, NULL), BLOCKDB_EWOULDBLOCK);
+    os_fault_arm(rig->fault, &(struct os_fault_plan){.classes = OS_FAULT_READ, .nth = 1});
+    assert_int_equal(file_pread(f, got, 4, 0, &len, &err), BLOCKDB_EIO);
+    os_fault_arm(rig->fault,
+                 &(struct os_fault_plan){.classes = OS_FAULT_READ, .nth = 1, .partial = true});
+    OK(file_pread(f, got, 4, 0, &len, &err));
+    assert_int_equal(len, 2);
+    os_read_scope_leave();
+    assert_int_equal(scope.cached_reads, 4);
+    assert_int_equal(scope.device_reads, 2);
+}
+
 #define RIG_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        RIG_TEST(test_each_class_fails_alone),   RIG_TEST(test_the_nth_once_or_from_then_on),
-        RIG_TEST(test_partial_reads_and_writes), cmocka_unit_test(test_helpers_survive_every_fault),
-        RIG_TEST(test_allocation_failures),      RIG_TEST(test_clocks_pass_through),
+        RIG_TEST(test_each_class_fails_alone),
+        RIG_TEST(test_the_nth_once_or_from_then_on),
+        RIG_TEST(test_partial_reads_and_writes),
+        RIG_TEST(test_reads_that_would_wait),
+        cmocka_unit_test(test_helpers_survive_every_fault),
+        RIG_TEST(test_allocation_failures),
+        RIG_TEST(test_clocks_pass_through),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -526,11 +526,51 @@ static void test_allocation_failures(void **state)
     assert_true(n > 15);
 }
 
+/* Whether the page cache has the bytes is the system's affair; what it says must be true. */
+static void test_reads_that_do_not_wait(void **state)
+{
+    struct os_read_scope scope = {.no_wait = true};
+    AUTO(file_close_ptr) struct os_file *f = NULL;
+    AUTO(file_close_ptr) struct os_file *direct = NULL;
+    const char *path = at(state, "cached");
+    uint8_t *page = mem_alloc_aligned(OS_DIRECT_ALIGN, OS_DIRECT_ALIGN);
+    char got[8] = {0};
+    struct error err;
+    size_t len = 99;
+    int rc;
+
+    OK(os_open(os_real(), path, OS_READ | OS_WRITE | OS_CREATE, &f, NULL));
+    OK(file_pwrite(f, "content", 7, 0, NULL));
+    os_read_scope_enter(&scope);
+    rc = file_pread(f, got, sizeof(got), 0, &len, &err);
+    os_read_scope_leave();
+    assert_true(rc == BLOCKDB_OK || rc == BLOCKDB_EWOULDBLOCK);
+    assert_int_equal(scope.cached_reads + scope.device_reads, 1);
+    assert_int_equal(scope.cached_reads, rc == BLOCKDB_OK);
+    if (rc == BLOCKDB_OK) {
+        assert_int_equal(len, 7);
+        assert_string_equal(got, "content");
+    } else {
+        assert_int_equal(err.code, rc);
+        assert_int_equal(len, 99);
+    }
+    scope = (struct os_read_scope){0}; /* this one may wait */
+    os_read_scope_enter(&scope);
+    OK(file_pread(f, got, sizeof(got), 0, &len, &err));
+    os_read_scope_leave();
+    assert_int_equal(len, 7);
+    OK(os_open(os_real(), path, OS_READ | OS_DIRECT, &direct, NULL));
+    OK(direct->ops->pread(direct, page, OS_DIRECT_ALIGN, 0, &len, NULL));
+    assert_int_equal(len, 7);
+    mem_free(page);
+}
+
 #define OS_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        OS_TEST(test_reads_that_do_not_wait),
         OS_TEST(test_files),
         OS_TEST(test_direct_files),
         OS_TEST(test_names),
