@@ -258,6 +258,9 @@ void loop_free(struct loop *loop)
         return;
     }
     ASSERT(loop->thread == NULL);
+    if (loop->local != NULL) {
+        loop->local->free(loop->local);
+    }
     uv_close((uv_handle_t *)&loop->wake, NULL);
     uv_close((uv_handle_t *)&loop->tick, NULL);
     uv_close((uv_handle_t *)&loop->prepare, NULL);
@@ -267,4 +270,15 @@ void loop_free(struct loop *loop)
     ASSERT(rc == 0); /* EBUSY: somebody still watches a descriptor */
     timer_wheel_free(loop->wheel);
     mem_free(loop);
+}
+
+struct loop_local *loop_local(const struct loop *loop)
+{
+    return loop->local;
+}
+
+void loop_set_local(struct loop *loop, struct loop_local *local)
+{
+    ASSERT(loop->local == NULL);
+    loop->local = local;
 }

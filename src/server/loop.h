@@ -45,6 +45,11 @@ struct loop_timer {
     void (*fire)(struct loop_timer *timer);
 };
 
+/* What a protocol keeps for each loop, made when its first connection begins; embedded in it. */
+struct loop_local {
+    void (*free)(struct loop_local *local); /* by loop_free(), before anything else */
+};
+
 /* Creates a loop; its number names its thread, "worker-<index>". EIO when the system gives no more
  * descriptors, ENOMEM. */
 RESULT_MUST_BE_USED int loop_new(struct os *os, unsigned index, struct loop **out,
@@ -82,3 +87,9 @@ uint64_t loop_now_ms(const struct loop *loop);
 unsigned loop_index(const struct loop *loop);
 /* Whether the caller runs on the loop's thread. */
 bool loop_is_current(const struct loop *loop);
+
+/* The one loop_local of a loop; NULL until it is set. The loop's thread, or before it is started.
+ */
+struct loop_local *loop_local(const struct loop *loop);
+/* Once for a loop. Takes local. */
+void loop_set_local(struct loop *loop, struct loop_local *local);

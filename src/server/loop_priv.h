@@ -28,6 +28,7 @@ struct loop {
     struct timer_wheel *wheel;
     struct loop_task *deferred;
     struct loop_task **deferred_tail;
+    struct loop_local *local; /* owned; may be NULL */
 
     /* atomic: released by who posts, acquired by the loop */
     _Atomic(struct loop_task *) posted; /* newest first */

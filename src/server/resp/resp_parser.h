@@ -16,8 +16,8 @@
  * PARSER-3  After REFUSED nothing is parsed any more.
  *
  * Threads:   caller locks.
- * Ownership: owns the table of arguments, and the text of a line that has quotes; arguments of an
- *            array borrow the input.
+ * Ownership: the parser owns what it knows of an incomplete command, the table of arguments the
+ *            words of a line; arguments of an array borrow the input.
  */
 #pragma once
 
@@ -55,29 +55,23 @@ struct resp_parser {
     const char *problem; /* after REFUSED: static text for the client, ENOMEM included */
 
     /* Private. */
-    size_t at;             /* how far the command was parsed */
-    uint32_t args_left;    /* arguments still to come */
-    uint32_t span_count;   /* arguments that were found */
-    uint32_t span_cap;     /* 0: those in `few` */
-    uint32_t bulk_len;     /* of the argument that is being received */
-    bool in_array;         /* the head of an array was read */
-    bool in_bulk;          /* the head of a bulk string was read */
+    size_t at;           /* how far the command was parsed */
+    uint32_t args_left;  /* arguments still to come */
+    uint32_t span_count; /* arguments that were found */
+    uint32_t span_cap;   /* 0: those in `few` */
+    uint32_t bulk_len;   /* of the argument that is being received */
+    bool in_array;       /* the head of an array was read */
+    bool in_bulk;        /* the head of a bulk string was read */
     struct resp_span few[RESP_PARSER_INLINE_SPANS];
     struct resp_span *many; /* owned */
-    struct buf words;       /* of a line with quotes */
 };
 
-/* The command found: argument 0 is its name. */
-struct resp_command_line {
-    struct slice *args; /* the caller's table, filled */
-    size_t count;
-};
-
-/* Where arguments are put; grows. Shared by all parsers of a thread. */
+/* Where arguments are put; grows. All parsers of a thread may share one. */
 struct resp_args {
     struct slice *items;
     size_t count;
     size_t cap;
+    struct buf words; /* of a line, without its quotes */
 };
 void resp_args_deinit(struct resp_args *args);
 /* Makes room for count arguments. ENOMEM leaves args unchanged. */
