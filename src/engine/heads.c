@@ -80,16 +80,44 @@ static int make_origin(struct blockdb *db, struct error *err)
     return BLOCKDB_OK;
 }
 
+/* A command whose key nobody knows could print anything. */
+static int check_signer_options(const struct settings *settings, struct error *err)
+{
+    bool has_command = settings->signer_command[0] != '\0';
+    bool has_key = settings->signer_key[0] != '\0';
+
+    if (has_command && !has_key) {
+        return error_set(err, BLOCKDB_EINVAL,
+                         "option signer_command needs the option signer_key: the verifier key, "
+                         "as blockdb-cli keygen prints it, of whoever signs there, against which "
+                         "its signatures are checked");
+    }
+    if (has_key && !has_command) {
+        return error_set(err, BLOCKDB_EINVAL,
+                         "option signer_key belongs to signer_command, which is empty");
+    }
+    return BLOCKDB_OK;
+}
+
 static int read_keys(struct blockdb *db, struct error *err)
 {
     struct heads *h = db->heads;
     const char *path = db->settings->signing_key_file;
+    bool has_command = db->settings->signer_command[0] != '\0';
+    int rc = BLOCKDB_OK;
 
-    h->can_sign = !db->read_only && (path[0] != '\0' || db->settings->signer_command[0] != '\0');
-    if (db->read_only || path[0] == '\0') {
+    h->can_sign = !db->read_only && (path[0] != '\0' || has_command);
+    if (db->read_only) {
         return BLOCKDB_OK;
     }
-    return heads_keys_read(&h->keys, db->os, path, h->origin, err);
+    rc = check_signer_options(db->settings, err);
+    if (rc == BLOCKDB_OK && path[0] != '\0') {
+        rc = heads_keys_read(&h->keys, db->os, path, h->origin, err);
+    }
+    if (rc == BLOCKDB_OK && has_command) {
+        rc = heads_keys_add_signers(&h->keys, db->settings->signer_key, err);
+    }
+    return rc;
 }
 
 /* Nothing is signed any more, for the reason in err. */
@@ -288,7 +316,7 @@ static int note_keys(struct blockdb *db, struct error *err)
     if (h->file != NULL) {
         recorded = buf_slice(&heads_file_state(h->file)->keys);
     }
-    if (h->keys.count == 0 || heads_keys_are(&h->keys, recorded)) {
+    if (!h->can_sign || heads_keys_are(&h->keys, recorded)) {
         return BLOCKDB_OK;
     }
     rc = heads_keys_load(&h->keys, err);

@@ -16,6 +16,8 @@
  *          that it was copied from. A copy of the same epoch has the file of heads.
  * HEADS-5  Which keys sign is on record in the ledger before they do: a database that is opened
  *          with others appends a config entry first.
+ * HEADS-6  A signature that was made elsewhere is stored only if it is that of a key on record over
+ *          the text of this head: a line for another head, or of another key, is refused.
  *
  * Threads:   one of its own; the public functions any thread. Signing has one turn at a time; no
  *            lock is held while it writes, signs or runs a command, and whoever only wants the
@@ -54,7 +56,8 @@ struct heads {
     /* Whoever has the turn. */
     struct heads_file *file; /* NULL: no head was signed yet, or refusal */
     struct heads_keys keys;
-    struct error last; /* why the last attempt of the thread failed; told once */
+    struct error last;            /* why the last attempt of the thread failed; told once */
+    struct error last_of_command; /* why signer_command added nothing to the last head; as last */
 
     struct os_thread *thread;
 };

@@ -15,6 +15,7 @@
 #define ID_DIGITS 8
 #define CONFIG_PREFIX "signing_key/"
 #define CONFIG_NAME_LEN (sizeof(CONFIG_PREFIX) - 1 + ID_DIGITS)
+#define KEYS_MAX (HEADS_KEYS_MAX + HEADS_SIGNERS_MAX)
 #define MODE_OTHERS 077 /* permissions of everybody but the owner */
 
 /* ---- Reading ------------------------------------------------------------------------------- */
@@ -84,6 +85,11 @@ static bool keys_have(const struct heads_keys *keys, uint32_t id)
             return true;
         }
     }
+    for (i = 0; i < keys->signer_count; i++) {
+        if (keys->signers[i].id == id) {
+            return true;
+        }
+    }
     return false;
 }
 
@@ -150,6 +156,132 @@ int heads_keys_read(struct heads_keys *keys, struct os *os, const char *path, co
     return rc;
 }
 
+/* ---- Signers elsewhere ---------------------------------------------------------------------- */
+
+static int add_signer(struct heads_keys *keys, struct slice text, struct error *err)
+{
+    struct verifier_key key;
+    int rc;
+
+    if (keys->signer_count == HEADS_SIGNERS_MAX) {
+        return error_set(err, BLOCKDB_EINVAL, "option signer_key: more than %d keys",
+                         HEADS_SIGNERS_MAX);
+    }
+    rc = verifier_key_parse(text, &key, err);
+    if (rc < 0) {
+        return error_wrap(err, BLOCKDB_EINVAL, "option signer_key");
+    }
+    if (key.type != KEY_TYPE_ED25519) {
+        return error_set(err, BLOCKDB_EINVAL,
+                         "option signer_key: '%.*s' is the key of a witness, not of a log",
+                         (int)text.len, (const char *)text.data);
+    }
+    if (keys_have(keys, key.id)) { /* HKEYS-3 */
+        return error_set(err, BLOCKDB_EINVAL,
+                         "option signer_key: '%.*s' is named twice, or in signing_key_file, too",
+                         (int)text.len, (const char *)text.data);
+    }
+    keys->signers[keys->signer_count++] = key;
+    return BLOCKDB_OK;
+}
+
+int heads_keys_add_signers(struct heads_keys *keys, const char *text, struct error *err)
+{
+    struct slice left;
+    int rc = BLOCKDB_OK;
+
+    keys->signer_text = mem_strdup(text);
+    if (keys->signer_text == NULL) {
+        return error_set_no_memory(err);
+    }
+    left = slice_of_text(keys->signer_text);
+    while (rc == BLOCKDB_OK && left.len > 0) {
+        struct slice word;
+
+        if (!slice_take_until(&left, ' ', &word)) {
+            word = left;
+            left.len = 0;
+        }
+        if (word.len > 0) {
+            rc = add_signer(keys, word, err);
+        }
+    }
+    return rc;
+}
+
+static const struct verifier_key *find_signer(const struct heads_keys *keys,
+                                              const struct note_signature *signature)
+{
+    size_t i;
+
+    for (i = 0; i < keys->signer_count; i++) {
+        if (keys->signers[i].id == signature->key_id &&
+            slice_equal(keys->signers[i].name, signature->name)) {
+            return &keys->signers[i];
+        }
+    }
+    return NULL;
+}
+
+/* All signatures of a note are by signers. */
+static int check_note(const struct heads_keys *keys, const struct note *note, struct error *err)
+{
+    size_t i;
+
+    for (i = 0; i < note->count; i++) {
+        const struct verifier_key *key = find_signer(keys, &note->list[i]);
+        int rc;
+
+        if (key == NULL) {
+            return error_set(err, BLOCKDB_EINVAL,
+                             "line %zu is a signature of '%.*s' (key %08" PRIx32
+                             "), which the option signer_key does not name",
+                             i + 1, (int)note->list[i].name.len,
+                             (const char *)note->list[i].name.data, note->list[i].key_id);
+        }
+        rc = note_verify(note, key, err);
+        if (rc < 0) {
+            return error_wrap(err, rc == BLOCKDB_ETAMPERED ? BLOCKDB_EINVAL : rc, "line %zu",
+                              i + 1);
+        }
+    }
+    return BLOCKDB_OK;
+}
+
+int heads_keys_check_lines(const struct heads_keys *keys, struct slice text, struct slice lines,
+                           struct error *err)
+{
+    AUTO(buf_deinit) struct buf whole = {0};
+    struct lines each = lines_of(lines);
+    struct slice line;
+    struct note note;
+    int rc;
+
+    while (lines_next(&each, &line)) {
+        struct note_signature signature;
+
+        if (note_signature_parse(line, &signature) < 0) {
+            return error_set(err, BLOCKDB_EINVAL, "line %zu is no signature line", each.number);
+        }
+    }
+    if (lines_left(&each)) {
+        return error_set(err, BLOCKDB_EINVAL, "line %zu does not end in a newline",
+                         each.number + 1);
+    }
+    if (each.number == 0) {
+        return error_set(err, BLOCKDB_EINVAL, "there is no signature line");
+    }
+    if (buf_append_slice(&whole, text) < 0 || buf_append_u8(&whole, '\n') < 0 ||
+        buf_append_slice(&whole, lines) < 0) {
+        return error_set_no_memory(err);
+    }
+    rc = note_parse(buf_slice(&whole), &note, err);
+    return rc < 0 ? error_wrap(err, BLOCKDB_EINVAL, "what was printed")
+                  : check_note(keys, &note, err);
+}
+
+/* ---- The end -------------------------------------------------------------------------------- */
+
 static void wipe_text(struct heads_keys *keys)
 {
     if (keys->text.data != NULL) {
@@ -167,6 +299,7 @@ void heads_keys_deinit(struct heads_keys *keys)
     }
     wipe_text(keys);
     mem_free(keys->path);
+    mem_free(keys->signer_text);
     *keys = (struct heads_keys){0};
 }
 
@@ -235,6 +368,11 @@ bool heads_keys_are(const struct heads_keys *keys, struct slice text)
             return false;
         }
     }
+    for (i = 0; i < keys->signer_count; i++) {
+        if (!lines_have(text, keys->signers[i].id)) {
+            return false;
+        }
+    }
     while (lines_next(&lines, &line)) {
         if (!id_of_line(line, &id) || !keys_have(keys, id)) {
             return false;
@@ -247,8 +385,9 @@ int heads_keys_append(const struct heads_keys *keys, struct buf *out)
 {
     size_t i;
 
-    for (i = 0; i < keys->count; i++) {
-        struct verifier_key verifier = signing_key_verifier(&keys->keys[i]);
+    for (i = 0; i < keys->count + keys->signer_count; i++) {
+        struct verifier_key verifier = i < keys->count ? signing_key_verifier(&keys->keys[i])
+                                                       : keys->signers[i - keys->count];
 
         if (verifier_key_append(out, &verifier) < 0 || buf_append_u8(out, '\n') < 0) {
             return BLOCKDB_ENOMEM;
@@ -260,8 +399,8 @@ int heads_keys_append(const struct heads_keys *keys, struct buf *out)
 /* ---- The entry ----------------------------------------------------------------------------- */
 
 struct change {
-    struct config_item items[2 * HEADS_KEYS_MAX];
-    char names[2 * HEADS_KEYS_MAX][CONFIG_NAME_LEN + 1];
+    struct config_item items[2 * KEYS_MAX];
+    char names[2 * KEYS_MAX][CONFIG_NAME_LEN + 1];
     size_t count;
 };
 
@@ -297,7 +436,7 @@ int heads_keys_change(const struct heads_keys *keys, struct slice text, struct b
         }
     }
     for (lines = lines_of(text); lines_next(&lines, &line);) {
-        if (id_of_line(line, &id) && !keys_have(keys, id) && change.count < 2 * HEADS_KEYS_MAX) {
+        if (id_of_line(line, &id) && !keys_have(keys, id) && change.count < 2 * KEYS_MAX) {
             add_item(&change, id, (struct slice){0});
         }
     }

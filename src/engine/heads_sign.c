@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The part of heads.h that makes signatures. */
-#include "base/lines.h"
 #include "base/mem.h"
 #include "engine/db.h"
 #include "engine/heads.h"
@@ -8,7 +7,7 @@
 #include "os/os_process.h"
 #include "store/identity.h"
 
-#include <inttypes.h>
+#include <string.h>
 
 #define COMMAND_OUTPUT_MAX 16384
 #define COMMAND_TIMEOUT_MS 10000
@@ -78,29 +77,6 @@ int heads_need_file(struct blockdb *db, struct error *err)
 
 /* ---- Signatures ---------------------------------------------------------------------------- */
 
-/* Appends the lines that a command printed, if all are signature lines. */
-static int append_lines(struct blockdb *db, struct slice printed, struct buf *out,
-                        struct error *err)
-{
-    struct lines lines = lines_of(printed);
-    bool is_form_right = printed.len > 0;
-    struct slice line;
-
-    while (is_form_right && lines_next(&lines, &line)) {
-        struct note_signature signature;
-
-        is_form_right = note_signature_parse(line, &signature) == BLOCKDB_OK;
-    }
-    if (!is_form_right || lines_left(&lines)) {
-        return error_set(
-            err, BLOCKDB_EINVAL,
-            "option signer_command: '%.200s' printed what is no signature line, behind line "
-            "%zu",
-            db->settings->signer_command, lines.number);
-    }
-    return buf_append_slice(out, printed) < 0 ? error_set_no_memory(err) : BLOCKDB_OK;
-}
-
 static int run_command(struct blockdb *db, struct slice text, struct buf *out, struct error *err)
 {
     AUTO(buf_deinit) struct buf printed = {0};
@@ -115,7 +91,25 @@ static int run_command(struct blockdb *db, struct slice text, struct buf *out, s
     if (rc < 0) {
         return error_wrap(err, rc, "option signer_command");
     }
-    return append_lines(db, buf_slice(&printed), out, err);
+    rc = heads_keys_check_lines(&db->heads->keys, text, buf_slice(&printed), err);
+    if (rc < 0) {
+        return error_wrap(err, rc, "option signer_command: what '%.200s' printed is not stored",
+                          db->settings->signer_command);
+    }
+    return buf_append_slice(out, buf_slice(&printed)) < 0 ? error_set_no_memory(err) : BLOCKDB_OK;
+}
+
+/* Tells why there is no signature of the command, once and not with each head. */
+static void tell_without(struct blockdb *db, const struct error *err)
+{
+    struct heads *h = db->heads;
+
+    counter_add(&db->counters, COUNTER_HEAD_FAILURES, 1);
+    if (strcmp(h->last_of_command.message, err->message) != 0) {
+        event_tell(db, BLOCKDB_EVENT_WARNING, "heads",
+                   "heads are signed without signer_command: %s", err->message);
+    }
+    h->last_of_command = *err;
 }
 
 /* Appends the signatures of all signers over text. That of the command may be missing when there
@@ -124,7 +118,7 @@ static int append_signatures(struct blockdb *db, struct slice text, struct buf *
                              struct error *err)
 {
     struct heads *h = db->heads;
-    struct error later;
+    struct error why;
     size_t i;
     int rc = heads_keys_load(&h->keys, err);
 
@@ -134,13 +128,16 @@ static int append_signatures(struct blockdb *db, struct slice text, struct buf *
     if (rc < 0 || db->settings->signer_command[0] == '\0') {
         return rc;
     }
-    rc = run_command(db, text, out, &later);
+    rc = run_command(db, text, out, &why);
     if (rc == BLOCKDB_OK) {
+        h->last_of_command = (struct error){0};
         return rc;
     }
-    counter_add(&db->counters, COUNTER_HEAD_FAILURES, 1);
-    event_tell(db, BLOCKDB_EVENT_WARNING, "heads", "%s", later.message);
-    return h->keys.count > 0 ? BLOCKDB_OK : error_set(err, rc, "%s", later.message);
+    if (h->keys.count == 0) {
+        return error_set(err, rc, "%s", why.message); /* told by whoever asked for the head */
+    }
+    tell_without(db, &why);
+    return BLOCKDB_OK;
 }
 
 /* Builds the note of a head. What is kept must parse again. */

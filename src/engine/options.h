@@ -88,6 +88,7 @@ struct settings {
     const char *signing_key_file;
     uint64_t head_interval; /* ms */
     const char *signer_command;
+    const char *signer_key;
     bool proof_map;
     const char *witness_policy_file;
 };
