@@ -58,6 +58,13 @@ static int load(struct sodium_functions *out, struct error *err)
     return BLOCKDB_OK;
 }
 
+int password_ready(struct error *err)
+{
+    struct sodium_functions sodium;
+
+    return load(&sodium, err);
+}
+
 int password_hash(struct slice password, char out[PASSWORD_HASH_BYTES], struct error *err)
 {
     struct sodium_functions sodium;

@@ -25,6 +25,8 @@
 /* A hash of the usual cost that no password has: what is verified where there is no user. */
 extern const char password_no_hash[];
 
+/* 0 when passwords can be hashed and verified here; EUNSUPPORTED when libsodium is missing. */
+RESULT_MUST_BE_USED int password_ready(struct error *err);
 /* Writes the hash of a password under a new salt. EUNSUPPORTED when libsodium is missing; ENOMEM.
  * On failure out is untouched. */
 RESULT_MUST_BE_USED int password_hash(struct slice password, char out[PASSWORD_HASH_BYTES],

@@ -38,8 +38,8 @@
 
 struct audit_log;
 struct auth;
-struct auth_table;
 struct limit;
+struct logger;
 struct os;
 
 #define AUTH_QUEUE_MAX 64 /* passwords that wait to be verified */
@@ -63,6 +63,7 @@ struct auth_session {
     const struct principal *principal; /* one reference */
     uint64_t generation;               /* of the table that said so */
     uint64_t stamp;                    /* of the credential; 0: there was none */
+    uint64_t expires_ms;               /* of a token, wall clock; 0: never */
 };
 void auth_session_deinit(struct auth_session *session);
 
@@ -116,6 +117,7 @@ struct auth_options {
     struct blockdb *db;
     struct limit *limit;     /* may be NULL */
     struct audit_log *audit; /* may be NULL */
+    struct logger *logger;   /* may be NULL; for damaged records */
     struct auth_settings settings;
 };
 
@@ -147,7 +149,7 @@ enum auth_verdict auth_password(struct auth *auth, const struct auth_client *cli
 enum auth_verdict auth_nothing(struct auth *auth, const struct auth_client *client,
                                struct auth_job *job);
 
-/* Whether a session is still that of the newest table; two loads. */
+/* Whether a session is still that of the newest table, and has not expired; two loads. */
 bool auth_is_current(const struct auth *auth, const struct auth_session *session);
 /* Brings a session of a long connection up to date: its principal may become another one. False:
  * its user or token is gone, disabled, expired or has another secret; the session is over. */

@@ -159,6 +159,15 @@ int role_list_add(struct role_list *list, struct slice grant, struct error *err)
     return BLOCKDB_OK;
 }
 
+int role_list_copy(struct role_list *out, const struct role_list *list)
+{
+    if (buf_append_slice(&out->texts, buf_slice(&list->texts)) < 0) {
+        return BLOCKDB_ENOMEM;
+    }
+    out->count = list->count;
+    return BLOCKDB_OK;
+}
+
 /* The grants that the texts stand for: they were checked when they were added. */
 static size_t grants_of(const struct role_list *list, struct principal_grant out[ROLE_GRANTS_MAX])
 {

@@ -44,6 +44,8 @@ void role_list_deinit(struct role_list *list);
  * role_parse_grant(), ELIMIT beyond ROLE_GRANTS_MAX, ENOMEM; the list is as it was then. */
 RESULT_MUST_BE_USED int role_list_add(struct role_list *list, struct slice grant,
                                       struct error *err);
+/* Fills an empty list. ENOMEM leaves it empty. */
+RESULT_MUST_BE_USED int role_list_copy(struct role_list *out, const struct role_list *list);
 /* Walks the texts: start with NULL; NULL after the last. Borrowed. */
 const char *role_list_next(const struct role_list *list, const char *text);
 /* The principal of that name with these roles. Errors of principal_new_granted(). */
