@@ -76,14 +76,38 @@ static const struct stat_row stat_rows[] = {
     STAT(map_lag, FIELD_NUMBER),
     STAT(map_keys, FIELD_NUMBER),
     STAT(map_bytes, FIELD_BYTES),
+    STAT_GROUP(gets_memtable, FIELD_NUMBER, "Since open: gets by source"),
+    STAT(gets_cache, FIELD_NUMBER),
+    STAT(gets_page_cache, FIELD_NUMBER),
+    STAT(gets_disk, FIELD_NUMBER),
+    STAT(gets_would_block, FIELD_NUMBER),
+    STAT_GROUP(memtable_active_bytes, FIELD_BYTES, "Memory by use"),
+    STAT(memtable_frozen_bytes, FIELD_BYTES),
+    STAT(seal_queue_bytes, FIELD_BYTES),
+    STAT(commit_queue_bytes, FIELD_BYTES),
+    STAT(map_bytes_in_memory, FIELD_BYTES),
+    STAT(work_bytes, FIELD_BYTES),
+    STAT(memory_limit, FIELD_BYTES),
+    STAT(memory_peak_bytes, FIELD_BYTES),
+    STAT_GROUP(stall_memtables_ns, FIELD_NS, "Since open: stalls by cause"),
+    STAT(stall_tables_ns, FIELD_NS),
+    STAT(stall_seal_queue_ns, FIELD_NS),
+    STAT(stall_memory_ns, FIELD_NS),
+    STAT_GROUP(flush_bytes_written, FIELD_BYTES, "Since open: other work"),
+    STAT(block_cache_evictions, FIELD_NUMBER),
+    STAT(index_cache_evictions, FIELD_NUMBER),
+    STAT(blocks_sealed, FIELD_NUMBER),
+    STAT(entries_sealed, FIELD_NUMBER),
+    STAT_GROUP(oldest_unsynced_age_ms, FIELD_NUMBER, "Now"),
+    STAT(live_keys_estimate, FIELD_NUMBER),
 };
 
 #define STAT_COUNT (sizeof(stat_rows) / sizeof(stat_rows[0]))
 #define IDENTITY_COUNT 5
 
 _Static_assert(STAT_COUNT * sizeof(uint64_t) + offsetof(struct blockdb_stats, acked_seq) ==
-                   sizeof(struct blockdb_stats),
-               "stats shows every field of struct blockdb_stats");
+                   offsetof(struct blockdb_stats, level_count),
+               "stats shows every field of struct blockdb_stats but those of levels");
 
 static uint64_t stat_value(const struct blockdb_stats *stats, size_t offset)
 {
