@@ -40,6 +40,13 @@ struct bench_pair {
 /* Called for each entry of a scan; borrows. Not 0 ends the scan with that code. */
 typedef int (*bench_visit_fn)(void *arg, struct slice key, struct slice value);
 
+/* How a put that was submitted is answered. */
+struct bench_answer {
+    enum blockdb_durability durability;
+    blockdb_write_cb cb;
+    void *arg;
+};
+
 struct bench_engine {
     const char *name;  /* "rocksdb" */
     const char *title; /* "RocksDB" */
@@ -61,6 +68,10 @@ struct bench_engine {
     /* Visits at most count entries from the first key >= start on. */
     int (*scan)(void *session, struct slice start, size_t count, bench_visit_fn visit, void *arg,
                 struct error *err);
+
+    /* Puts without waiting; NULL for engines that cannot. */
+    int (*submit)(void *session, const struct bench_pair *pair, const struct bench_answer *answer,
+                  struct error *err);
 
     /* NULL for engines without versions and evidence. */
     /* The number of entries so far: any seq below reads the past. */

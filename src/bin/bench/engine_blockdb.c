@@ -185,6 +185,27 @@ static int put_many(void *session, const struct bench_pair *pairs, size_t count,
     return blockdb_write(s->db, s->batch, &options, NULL, err);
 }
 
+static int submit(void *session, const struct bench_pair *pair, const struct bench_answer *answer,
+                  struct error *err)
+{
+    struct session *s = session;
+    struct blockdb_write_options options = BLOCKDB_WRITE_OPTIONS_INIT;
+    struct blockdb_batch *batch = blockdb_batch_new(s->db);
+    int rc;
+
+    if (batch == NULL) {
+        return error_set_no_memory(err);
+    }
+    rc = blockdb_batch_put(batch, pair->key.data, pair->key.len, pair->value.data, pair->value.len,
+                           err);
+    if (rc < 0) {
+        blockdb_batch_free(batch);
+        return rc;
+    }
+    options.durability = answer->durability;
+    return blockdb_submit(s->db, batch, &options, answer->cb, answer->arg, err);
+}
+
 static int get_at(struct session *s, struct slice key, uint64_t seq, struct slice *out_value,
                   struct error *err)
 {
@@ -413,6 +434,7 @@ const struct bench_engine bench_engine_blockdb = {
     .session_free = session_free,
     .put = put,
     .put_many = put_many,
+    .submit = submit,
     .get = get,
     .scan = scan,
     .seq_count = seq_count,

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "bin/bench/submit.h"
 #include "bin/bench/whole.h"
 
 #include <inttypes.h>
@@ -342,6 +343,11 @@ static const struct workload workloads[] = {
      .synced = true,
      .batched = true,
      .step = step_fill_batch},
+    {.name = "submit",
+     .help = "put in random order from one thread that keeps as many puts on their way as the "
+             "workload names threads, as an event loop does; BlockDB only",
+     .need = WORKLOAD_EMPTY,
+     .whole = submit_run},
     {.name = "overwrite",
      .help = "put new values under random keys that exist",
      .need = WORKLOAD_KEYS,
@@ -448,6 +454,9 @@ bool workload_fits(const struct workload *workload, const struct bench_engine *e
     }
     if (workload->step == step_read_as_of) {
         return engine->get_as_of != NULL;
+    }
+    if (workload->whole == submit_run) {
+        return engine->submit != NULL;
     }
     return workload->whole != whole_verify || engine->verify != NULL;
 }
