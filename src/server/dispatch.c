@@ -204,16 +204,22 @@ int dispatch_delete(struct call *call, struct slice key, struct error *err)
     return rc < 0 ? rc : blockdb_batch_delete(call->batch, key.data, key.len, err);
 }
 
+/* Who may read a key may make writes to others depend on it: a condition tells no more. */
+static unsigned rights_for_condition(const struct call *call, struct slice key)
+{
+    return principal_may_key(call->principal, RIGHT_READ, key) ? RIGHT_READ : RIGHT_WRITE;
+}
+
 int dispatch_require_absent(struct call *call, struct slice key, struct error *err)
 {
-    int rc = batch_for(call, RIGHT_WRITE, key, err);
+    int rc = batch_for(call, rights_for_condition(call, key), key, err);
 
     return rc < 0 ? rc : blockdb_batch_require_absent(call->batch, key.data, key.len, err);
 }
 
 int dispatch_require_seq(struct call *call, struct slice key, uint64_t seq, struct error *err)
 {
-    int rc = batch_for(call, RIGHT_WRITE, key, err);
+    int rc = batch_for(call, rights_for_condition(call, key), key, err);
 
     return rc < 0 ? rc : blockdb_batch_require_seq(call->batch, key.data, key.len, seq, err);
 }
@@ -268,7 +274,7 @@ enum call_state dispatch_commit(struct call *call, const struct call_commit *opt
     if (rc < 0) {
         pending_end(call);
         if (rc == BLOCKDB_EWOULDBLOCK) {
-            blockdb_batch_free(batch);
+            call->batch = batch;
         }
         return answer(call, rc);
     }

@@ -15,7 +15,8 @@
  * DISPATCH-1  done() is called exactly once for each call that is pending, on its loop's thread,
  *             and never before the function that started it has returned.
  * DISPATCH-2  A call's memory stays its owner's, who keeps it (and the principal) until done().
- * DISPATCH-3  No key is read, written or put under a condition without the right to it.
+ * DISPATCH-3  No key is read or written without the right to it, nor put under a condition without
+ *             the one or the other.
  *
  * Threads:   calls are started on the thread of their loop; call_run_fn on a thread of the pool.
  * Ownership: borrows db, pool and loops, which outlive it; borrows the principal of a call.
@@ -123,7 +124,8 @@ struct call_commit {
     uint64_t request;
 };
 /* Commits the batch of the call, atomically. status as of blockdb_write(); EWOULDBLOCK when too
- * much is queued: the answer is "later". The batch is gone in any case. options may be NULL. */
+ * much is queued: the answer is "later", or the call is committed again, for it keeps its batch in
+ * this one case. options may be NULL. */
 enum call_state dispatch_commit(struct call *call, const struct call_commit *options);
 
 /* ---- Everything else ----------------------------------------------------------------------- */
