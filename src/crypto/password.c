@@ -43,7 +43,7 @@ const char password_no_hash[] = "$argon2id$v=19$m=65536,t=2,p=1$AAAAAAAAAAAAAAAA
 
 static int load(struct sodium_functions *out, struct error *err)
 {
-    struct sodium_functions sodium;
+    struct sodium_functions sodium = {0};
     int rc = library_load(&libsodium, &sodium, err);
 
     if (rc < 0) {
@@ -60,14 +60,14 @@ static int load(struct sodium_functions *out, struct error *err)
 
 int password_ready(struct error *err)
 {
-    struct sodium_functions sodium;
+    struct sodium_functions sodium = {0};
 
     return load(&sodium, err);
 }
 
 int password_hash(struct slice password, char out[PASSWORD_HASH_BYTES], struct error *err)
 {
-    struct sodium_functions sodium;
+    struct sodium_functions sodium = {0};
     char hash[PASSWORD_HASH_BYTES] = "";
     int rc = load(&sodium, err);
 
@@ -146,7 +146,7 @@ int password_hash_check(const char *hash)
 
 int password_verify(const char *hash, struct slice password, struct error *err)
 {
-    struct sodium_functions sodium;
+    struct sodium_functions sodium = {0};
     int rc;
 
     if (password_hash_check(hash) < 0) {
