@@ -295,12 +295,9 @@ RESULT_MUST_BE_USED int segment_scan_next(struct segment_scan *scan, struct segm
                                           struct error *err);
 void segment_scan_free(struct segment_scan *scan);
 
-/* Reads every byte of segment `number` and checks all of it: header, frame heads, pages, unused
- * room, indexes, footer. The active segment is checked up to its end as of this call. ENOTFOUND:
- * no such segment. ECORRUPT with path and offset. */
-RESULT_MUST_BE_USED int segments_check(struct segments *segments, uint32_t number,
-                                       struct error *err);
-/* The same for what is not in pages, which scans check: header, frame heads, indexes, footer. */
+/* Checks what of segment `number` is not in pages, which scans check: header, frame heads, indexes,
+ * footer. A scan and this read every byte. The active segment is checked up to its end as of this
+ * call. ENOTFOUND: no such segment. ECORRUPT with path and offset. */
 RESULT_MUST_BE_USED int segments_check_frame(struct segments *segments, uint32_t number,
                                              struct error *err);
 

@@ -175,35 +175,16 @@ int segment_scan_next(struct segment_scan *scan, struct segment_scan_entry *out,
 
 /* ---- Check ---------------------------------------------------------------------------------- */
 
-/* All pages of the present block. */
-static int check_pages(struct segment_walk *walk, struct error *err)
-{
-    struct segment_page page;
-    int rc;
-
-    do {
-        rc = segment_walk_page(walk, &page, err);
-    } while (rc == BLOCKDB_OK);
-    return rc == BLOCKDB_ENOTFOUND ? BLOCKDB_OK : rc;
-}
-
 /* Walks all blocks of a segment; enters them into the index of shadow, if not NULL. */
-static int check_blocks(const struct segment *segment, bool with_pages, struct segment *shadow,
-                        struct error *err)
+static int check_blocks(const struct segment *segment, struct segment *shadow, struct error *err)
 {
     AUTO(segment_walk_deinit) struct segment_walk walk = {0};
     int rc;
 
     segment_walk_init(&walk, segment, SEGMENT_DATA_OFFSET, segment->first_seq,
                       segment->first_height);
-    if (!with_pages) {
-        walk.window_bytes = FRAME_BYTES;
-    }
+    walk.window_bytes = FRAME_BYTES; /* pages are passed over */
     while ((rc = segment_walk_block(&walk, err)) == BLOCKDB_OK) {
-        rc = with_pages ? check_pages(&walk, err) : BLOCKDB_OK;
-        if (rc < 0) {
-            return rc;
-        }
         if (shadow != NULL) {
             struct segment_active *active = atomic_load_explicit(&shadow->active,
                                                                  memory_order_relaxed);
@@ -262,8 +243,8 @@ static int compare_tail(const struct segment *segment, uint64_t offset, struct s
 }
 
 /* A finished segment ends in exactly the index that its blocks make. */
-static int check_finished(const struct segment *segment, bool with_pages,
-                          const struct segment_header *header, struct error *err)
+static int check_finished(const struct segment *segment, const struct segment_header *header,
+                          struct error *err)
 {
     AUTO(segment_free_ptr) struct segment *shadow = segment_new(segment->env, header, false);
     AUTO(mem_free_ptr) struct segment_top *top = NULL;
@@ -273,7 +254,7 @@ static int check_finished(const struct segment *segment, bool with_pages,
     if (shadow == NULL) {
         return error_set_no_memory(err);
     }
-    rc = check_blocks(segment, with_pages, shadow, err);
+    rc = check_blocks(segment, shadow, err);
     if (rc < 0) {
         return rc;
     }
@@ -283,7 +264,7 @@ static int check_finished(const struct segment *segment, bool with_pages,
     return compare_tail(segment, segment_end_of(shadow).offset, buf_slice(&image), err);
 }
 
-static int check(struct segments *segments, uint32_t number, bool with_pages, struct error *err)
+int segments_check_frame(struct segments *segments, uint32_t number, struct error *err)
 {
     const struct segment_list *list;
     AUTO(segment_unref_ptr) struct segment *segment = NULL;
@@ -306,17 +287,7 @@ static int check(struct segments *segments, uint32_t number, bool with_pages, st
         return rc;
     }
     if (atomic_load_explicit(&segment->top, memory_order_acquire) != NULL) {
-        return check_finished(segment, with_pages, &header, err);
+        return check_finished(segment, &header, err);
     }
-    return check_blocks(segment, with_pages, NULL, err);
-}
-
-int segments_check(struct segments *segments, uint32_t number, struct error *err)
-{
-    return check(segments, number, true, err);
-}
-
-int segments_check_frame(struct segments *segments, uint32_t number, struct error *err)
-{
-    return check(segments, number, false, err);
+    return check_blocks(segment, NULL, err);
 }

@@ -167,6 +167,20 @@ static void read_all(struct segments *segments, bool checks)
     segment_scan_free(scan);
 }
 
+/* Every byte of the only segment. */
+static bool is_whole(struct segments *segments)
+{
+    struct segment_scan *scan = NULL;
+    struct segment_scan_entry entry;
+    int rc = segments_scan(segments, 0, UINT64_MAX, &scan, NULL);
+
+    while (rc == BLOCKDB_OK) {
+        rc = segment_scan_next(scan, &entry, NULL);
+    }
+    segment_scan_free(scan);
+    return rc == BLOCKDB_ENOTFOUND && segments_check_frame(segments, 1, NULL) == BLOCKDB_OK;
+}
+
 static void open_as(struct os *os, struct epoch *epoch, const struct segment_info *info)
 {
     struct segments_options options = {
@@ -182,7 +196,7 @@ static void open_as(struct os *os, struct epoch *epoch, const struct segment_inf
     if (segments_open(&options, &segments, NULL, NULL) < 0) {
         return;
     }
-    read_all(segments, segments_check(segments, 1, NULL) == BLOCKDB_OK);
+    read_all(segments, is_whole(segments));
     segments_close(segments);
 }
 

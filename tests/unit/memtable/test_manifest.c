@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
 #include "base/mem.h"
+#include "common/test_env.h"
 #include "os/os_crash.h"
 #include "os/os_fault.h"
 #include "store/manifest.h"
@@ -597,7 +598,7 @@ static void test_full_disk(void **state)
     uint64_t room;
 
     (void)state;
-    for (room = 0; room < 3000; room += 97) {
+    for (room = 0; room < 3000; room += test_rounds(97, 1)) {
         struct os_crash *disk = new_disk(room);
         struct manifest *m = NULL;
         uint64_t done = 3;

@@ -4,6 +4,7 @@
  * that knows every version of every key.
  */
 #include "base/mem.h"
+#include "common/test_env.h"
 #include "os/os_crash.h"
 #include "os/os_fault.h"
 #include "store/merge.h"
@@ -626,7 +627,7 @@ static void test_full_disk(void **state)
     int rc = BLOCKDB_ENOSPC;
 
     (void)state;
-    for (room = 0; rc == BLOCKDB_ENOSPC; room += 1500) {
+    for (room = 0; rc == BLOCKDB_ENOSPC; room += test_rounds(1500, 100)) {
         os_crash_set_capacity(s->disk, os_crash_used_bytes(s->disk) + room);
         rc = run_job(s, &job, &options, &result, NULL);
         if (rc != BLOCKDB_OK) {

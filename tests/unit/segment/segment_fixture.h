@@ -72,6 +72,8 @@ uint64_t fixture_time(uint64_t height);
 void fixture_expect(struct fixture *f, uint64_t seq);
 /* Scans [from, to) and compares everything; returns how many records there were. */
 uint64_t fixture_expect_scan(struct fixture *f, uint64_t from, uint64_t to);
+/* Reads every byte of all blocks, and of segment `number` what is beside them. */
+int fixture_check(struct fixture *f, uint32_t number, struct error *err);
 /* Everything: each record, by read and scan; nothing beyond; each segment checks. */
 void fixture_expect_all(struct fixture *f);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ledger segments when memory, disk or room fail: nothing is lost, nothing leaks, and what may be
  * repeated can be. */
+#include "common/test_env.h"
 #include "segment_fixture.h"
 
 #include <inttypes.h>
@@ -93,7 +94,7 @@ static void test_read_allocations(void **state)
         }
         segment_scan_free(scan);
         for (i = 0; rc == BLOCKDB_ENOTFOUND && segments_info(f.segments, i, &info); i++) {
-            int check = segments_check(f.segments, info.number, &err);
+            int check = fixture_check(&f, info.number, &err);
 
             rc = check < 0 ? check : rc;
         }
@@ -140,7 +141,7 @@ static void run_faults(const struct os_fault_plan *plan, bool direct, bool *out_
         }
     }
     /* Everything appended stays readable, now and by the next process. */
-    for (i = 0; i < f.next_seq; i += 37) {
+    for (i = 0; i < f.next_seq; i += test_rounds(37, 1)) {
         fixture_expect(&f, i);
     }
     fixture_close(&f);
@@ -204,12 +205,12 @@ static void test_read_failures(void **state)
         fixture_close(&f);
         os_fault_arm(f.fault, &plan);
         rc = fixture_open(&f, &err);
-        for (seq = 0; rc == BLOCKDB_OK && seq < f.next_seq; seq += 61) {
+        for (seq = 0; rc == BLOCKDB_OK && seq < f.next_seq; seq += test_rounds(61, 1)) {
             rc = segments_read(f.segments, seq, &record, &err);
             segment_record_release(&record);
         }
         for (i = 0; rc == BLOCKDB_OK && segments_info(f.segments, i, &info); i++) {
-            rc = segments_check(f.segments, info.number, &err);
+            rc = fixture_check(&f, info.number, &err);
         }
         fired = os_fault_fired(f.fault);
         os_fault_arm(f.fault, NULL);

@@ -84,7 +84,7 @@ static void check_all(struct fixture *f, const uint64_t *seqs, size_t count)
     segment_scan_free(scan);
     assert_true(expected == f->next_seq);
     for (i = 0; i < f->known_count; i++) {
-        if (segments_check(f->segments, f->known[i].number, &err) < 0) {
+        if (fixture_check(f, f->known[i].number, &err) < 0) {
             fail_msg("%s", err.message);
         }
     }

@@ -9,6 +9,7 @@
 
 #include "base/epoch.h"
 #include "base/mem.h"
+#include "common/test_env.h"
 #include "os/os_crash.h"
 #include "os/os_fault.h"
 #include "store/cache.h"
@@ -135,7 +136,7 @@ static void run_model(unsigned seed, bool with_cache)
     fixture_init(&f, with_cache);
     srand(seed);
     assert_int_equal(reopen(&f, &err), BLOCKDB_OK);
-    for (step = 0; step < 300; step++) {
+    for (step = 0; step < test_rounds(300, 6000); step++) {
         unsigned level = (unsigned)rand() % 3;
         uint64_t count;
 
@@ -247,7 +248,8 @@ static void test_damage(void **state)
     assert_int_equal(reopen(&f, &err), BLOCKDB_OK);
     assert_int_equal(append(&f, 1, 600, 0, &err), BLOCKDB_OK);
     f.options.counts[1] = 600;
-    for (offset = 0; offset < 4096; offset += offset < 80 || offset > 4080 ? 1 : 37) {
+    for (offset = 0; offset < 4096;
+         offset += offset < 80 || offset > 4080 ? 1 : test_rounds(37, 1)) {
         assert_int_equal(os_crash_flip(f.crash, DIR "/1/000001.tiles", offset, 1, &err),
                          BLOCKDB_OK);
         assert_int_equal(reopen(&f, &err), BLOCKDB_ECORRUPT);

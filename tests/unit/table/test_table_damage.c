@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Damaged tables: whatever byte is wrong, no wrong data comes out, and verification finds it. */
 #include "base/mem.h"
+#include "common/test_env.h"
 #include "store/table_format.h"
 #include "table_test.h"
 
@@ -144,7 +145,7 @@ static void every_byte_counts(void **state)
     unsigned codec;
 
     (void)state;
-    for (codec = 0; codec < CODEC_COUNT; codec += 2) {
+    for (codec = 0; codec < CODEC_COUNT; codec += test_rounds(2, 1)) {
         struct os_file *file;
         struct env env;
         size_t i;
@@ -157,11 +158,11 @@ static void every_byte_counts(void **state)
         load_file(env.path, &good);
         assert_int_equal(os_open(os_real(), env.path, OS_WRITE, &file, &err), 0);
         /* Each byte of the raw table; compressed, a sample of them. */
-        for (i = 0; i < good.len; i += codec == CODEC_NONE ? 1 : 7) {
+        for (i = 0; i < good.len; i += codec == CODEC_NONE ? 1 : test_rounds(7, 1)) {
             uint8_t flip = (uint8_t)(1U << rng_below(&r, 8));
 
             poke(file, i, good.data[i] ^ flip);
-            use_damaged(&env, &s, i % 5 == 0);
+            use_damaged(&env, &s, i % test_rounds(5, 1) == 0);
             poke(file, i, good.data[i]);
         }
         file_close(file);
@@ -184,7 +185,7 @@ static void a_cut_or_longer_file_is_refused(void **state)
     env_init(&env, 0);
     assert_int_equal(env_build(&env, &s, &err), 0);
     load_file(env.path, &good);
-    for (i = 0; i < 300; i++) {
+    for (i = 0; i < test_rounds(300, 5000); i++) {
         size_t len = i < 20 ? i * 20 : i < 100 ? good.len - i + 19 : rng_below(&r, good.len);
         int rc;
 
@@ -389,7 +390,7 @@ static void forged_pages_do_no_harm(void **state)
 
     (void)state;
     forgery_init(&f, &r);
-    for (n = 0; n < 400; n++) {
+    for (n = 0; n < test_rounds(400, 20000); n++) {
         unsigned page = (unsigned)rng_below(&r, f.count);
 
         forgery_reset(&f);

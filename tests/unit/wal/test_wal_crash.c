@@ -6,6 +6,7 @@
  * wrote it; each recovery must give back exactly a prefix of what was written, with all that was
  * synced, and nothing of what an earlier recovery cut off.
  */
+#include "common/test_env.h"
 #include "wal_test.h"
 
 #include "os/os_crash.h"
@@ -273,25 +274,22 @@ static void run_all(uint64_t first_seed, uint64_t seeds, bool helper)
 static void test_cut_everywhere(void **state)
 {
     (void)state;
-    run_all(1, 4, false);
+    run_all(1, test_rounds(4, 40), false);
 }
 
 static void test_cut_with_helper(void **state)
 {
     (void)state;
-    run_all(101, 1, true);
+    run_all(101, test_rounds(1, 10), true);
 }
 
 static void test_random_histories(void **state)
 {
-    const char *given = getenv("WAL_TEST_SEED");
-    uint64_t seed = given != NULL ? strtoull(given, NULL, 10) : 20261122;
-    const char *more = getenv("WAL_TEST_RUNS");
-    uint64_t runs = more != NULL ? strtoull(more, NULL, 10) : 100;
+    uint64_t seed = test_seed() % 1000000000;
+    uint64_t runs = test_rounds(100, 3000);
     uint64_t i;
 
     (void)state;
-    print_message("seed %llu (WAL_TEST_SEED)\n", (unsigned long long)seed);
     for (i = 0; i < runs; i++) {
         (void)run(seed + i, 1 + i * 7 % 120, false);
     }
