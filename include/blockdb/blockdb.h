@@ -438,8 +438,10 @@ struct blockdb_stats {
     uint64_t block_cache_evictions, index_cache_evictions;
     uint64_t blocks_sealed, entries_sealed;
     uint64_t oldest_unsynced_age_ms; /* of the oldest entry that is visible and not durable */
-    uint64_t live_keys_estimate;     /* keys with a value; from counts of tables and memtables */
-    uint64_t level_count;            /* of the arrays below */
+    /* Keys with a value, from counts of tables and memtables; too high by keys that were
+     * overwritten and not merged since. */
+    uint64_t live_keys_estimate;
+    uint64_t level_count; /* of the arrays below */
     uint64_t level_tables[BLOCKDB_LEVELS_MAX], level_bytes[BLOCKDB_LEVELS_MAX];
 };
 #define BLOCKDB_STATS_INIT                                                                         \
@@ -463,7 +465,7 @@ struct blockdb_latencies {
     struct blockdb_latency commit_group; /* from taking a group to its being visible */
     struct blockdb_latency flush;
     struct blockdb_latency merge;
-    struct blockdb_latency block_seal; /* hashing, writing and syncing of what is sealed at once */
+    struct blockdb_latency block_seal; /* hashing a block and writing it, without syncs */
 };
 #define BLOCKDB_LATENCIES_INIT                                                                     \
     {                                                                                              \

@@ -9,6 +9,8 @@
 
 /* What may wait in the queue before submitters wait themselves. */
 #define QUEUED_BYTES_MAX (64u * 1024 * 1024)
+/* The longest that the committer waits for followers, however slow syncs are. */
+#define FOLLOWERS_WAIT_MAX_NS 2000000
 
 int commit_init(struct commit *c)
 {
@@ -90,6 +92,8 @@ static struct commit_request *take_group_locked(struct commit *c) REQUIRES(c->mu
     }
     last->next = NULL;
     c->queued_bytes -= bytes;
+    c->queued_count -= count;
+    c->group_count = count;
     cond_broadcast(&c->room);
     return group;
 }
@@ -162,6 +166,7 @@ static void enqueue_locked(struct commit *c, struct commit_request *request) REQ
     }
     c->tail = request;
     c->queued_bytes += request_bytes(request);
+    c->queued_count++;
 }
 
 static int refuse_closed(struct error *err)
@@ -227,9 +232,32 @@ int commit_submit(struct blockdb *db, struct commit_request *request, bool no_wa
         c->leading = true;
         c->committer_lead = true;
         cond_signal(&c->committer_wake);
+    } else if (c->awaited_count > 0 && c->queued_count >= c->awaited_count) {
+        c->awaited_count = 0;
+        cond_signal(&c->committer_wake);
     }
     mutex_unlock(&c->mu);
     return BLOCKDB_OK;
+}
+
+/* Waits for those that the last group answered; see above. */
+static void await_followers_locked(struct blockdb *db, struct commit *c) REQUIRES(c->mu)
+{
+    uint64_t limit_ns = atomic_load_explicit(&c->sync_ns, memory_order_relaxed) / 2;
+    uint64_t count = c->group_count;
+    uint64_t now_ns;
+
+    if (c->head->durability < BLOCKDB_DURABILITY_GROUP || asks_alone(c->head)) {
+        return;
+    }
+    limit_ns = limit_ns < FOLLOWERS_WAIT_MAX_NS ? limit_ns : FOLLOWERS_WAIT_MAX_NS;
+    now_ns = os_monotonic_ns(db->os);
+    while (c->queued_count < count && !c->stopped && now_ns < c->answered_ns + limit_ns) {
+        c->awaited_count = count;
+        (void)cond_wait_for(&c->committer_wake, &c->mu, c->answered_ns + limit_ns - now_ns);
+        now_ns = os_monotonic_ns(db->os);
+    }
+    c->awaited_count = 0;
 }
 
 static void committer_main(void *arg)
@@ -246,9 +274,11 @@ static void committer_main(void *arg)
             break;
         }
         c->committer_lead = false;
+        await_followers_locked(db, c);
         mutex_unlock(&c->mu);
         lead(db, NULL);
         mutex_lock(&c->mu);
+        c->answered_ns = os_monotonic_ns(db->os);
     }
     mutex_unlock(&c->mu);
 }
@@ -277,9 +307,18 @@ void commit_stop(struct blockdb *db)
     }
 }
 
+/* What became visible behind the durable entries did so after since_ns. */
+static void note_durable(struct blockdb *db, uint64_t durable, uint64_t since_ns)
+{
+    bool has_more = atomic_load_explicit(&db->acked_seq, memory_order_acquire) > durable;
+
+    atomic_store_explicit(&db->unsynced_since_ns, has_more ? since_ns : 0, memory_order_relaxed);
+}
+
 int commit_sync(struct blockdb *db, struct error *err)
 {
     uint64_t acked = atomic_load_explicit(&db->acked_seq, memory_order_acquire);
+    uint64_t start_ns = os_monotonic_ns(db->os);
     struct error cause;
     int rc;
 
@@ -294,6 +333,7 @@ int commit_sync(struct blockdb *db, struct error *err)
         return failure_check(&db->failure, err);
     }
     position_raise(&db->durable_seq, acked);
+    note_durable(db, acked, start_ns);
     notify_ring(db);
     return BLOCKDB_OK;
 }

@@ -9,6 +9,11 @@
  * next one gathers. Asynchronous submitters have no thread to lead with: the committer thread leads
  * when one of them is first.
  *
+ * Whoever is answered is likely to submit again at once. If the committer led as soon as the first
+ * of them is back, the others would wait for a sync that does not concern them, and every other
+ * sync would be for one. So it waits for as many as it has just answered, but not longer than half
+ * a sync.
+ *
  * COMMIT-1  Only the leader touches the fields below "leader only"; there is one leader at a time.
  * COMMIT-2  Nothing of a group that could not be appended remains: no seq, no time, no answer.
  * COMMIT-3  Everything that can fail for want of memory is reserved before the append.
@@ -22,6 +27,7 @@
  */
 #pragma once
 
+#include "base/latency.h"
 #include "base/lock.h"
 #include "base/waiter.h"
 #include "engine/batch.h"
@@ -66,8 +72,12 @@ struct commit {
     struct commit_request *head;
     struct commit_request *tail;
     uint64_t queued_bytes;
-    bool leading;        /* somebody leads */
-    bool committer_lead; /* the committer thread was handed the lead */
+    uint64_t queued_count;
+    uint64_t group_count;   /* requests of the last group */
+    uint64_t awaited_count; /* the committer sleeps until so many are queued; 0: it does not */
+    uint64_t answered_ns;   /* when the committer had answered its last group */
+    bool leading;           /* somebody leads */
+    bool committer_lead;    /* the committer thread was handed the lead */
     bool stopped;
 
     /* Constant after start. */
@@ -80,6 +90,10 @@ struct commit {
     uint64_t block_bytes;
     struct seal_entry *scratch;
     size_t scratch_cap;
+
+    /* Atomic, relaxed: how long syncs of groups take of late; written by the leader. */
+    _Atomic uint64_t sync_ns;
+    struct latency group_latency; /* leader only; read by anybody */
 
     /* Written by the leader, read under requests_mu by who saves it. */
     struct mutex requests_mu;

@@ -10,6 +10,7 @@
 
 #include <inttypes.h>
 
+#define SYNC_MEAN_OF 8
 #define MARKER_BYTES (GROUP_ITEM_HEADER_LEN + GROUP_MARKER_LEN)
 
 /* What one group needs and has; lives on the leader's stack. */
@@ -340,10 +341,21 @@ static int append(struct group *g, struct error *err)
     return rc;
 }
 
+/* Keeps a mean of the last few syncs. */
+static void note_sync(struct commit *c, uint64_t duration_ns)
+{
+    uint64_t mean = atomic_load_explicit(&c->sync_ns, memory_order_relaxed);
+
+    atomic_store_explicit(&c->sync_ns, mean - mean / SYNC_MEAN_OF + duration_ns / SYNC_MEAN_OF,
+                          memory_order_relaxed);
+}
+
 static int sync_group(struct group *g, struct error *err)
 {
+    uint64_t start_ns = os_monotonic_ns(g->db->os);
     int rc = wal_sync(g->db->wal, g->position, err);
 
+    note_sync(&g->db->commit, os_monotonic_ns(g->db->os) - start_ns);
     if (rc < 0) {
         failure_set(&g->db->failure, err);
         answer_repeats(g, rc, err);
@@ -448,6 +460,10 @@ static void publish(struct group *g)
     atomic_store_explicit(&db->acked_seq, g->next_seq, memory_order_release); /* DB-1 */
     if (g->wants_sync) {
         position_raise(&db->durable_seq, g->next_seq);
+        atomic_store_explicit(&db->unsynced_since_ns, 0, memory_order_relaxed);
+    } else if (atomic_load_explicit(&db->unsynced_since_ns, memory_order_relaxed) == 0) {
+        atomic_store_explicit(&db->unsynced_since_ns, os_monotonic_ns(db->os),
+                              memory_order_relaxed);
     }
     count_group(g);
 }
@@ -563,6 +579,7 @@ static int writable(struct blockdb *db, struct error *err)
 void commit_group_run(struct blockdb *db, struct commit_request *requests)
 {
     struct group g = {.db = db, .requests = requests};
+    uint64_t start_ns = os_monotonic_ns(db->os);
     struct error err;
     struct commit_request *r;
     int rc = writable(db, &err);
@@ -585,4 +602,5 @@ void commit_group_run(struct blockdb *db, struct commit_request *requests)
     if (rc < 0) {
         answer_all(&g, rc, &err);
     }
+    latency_record_alone(&db->commit.group_latency, os_monotonic_ns(db->os) - start_ns);
 }

@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include "base/latency.h"
+
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -63,5 +65,12 @@ static inline void counter_add(struct counters *c, enum counter which, uint64_t 
     atomic_fetch_add_explicit(&c->stripes[counters_stripe()].values[which], n,
                               memory_order_relaxed);
 }
+
+/* Durations of work in the background. */
+struct work_latencies {
+    struct latency flush;
+    struct latency merge;
+    struct latency block_seal; /* sealer thread only */
+};
 
 uint64_t counter_sum(const struct counters *c, enum counter which);

@@ -79,6 +79,8 @@ struct blockdb {
     _Atomic uint64_t acked_seq;
     _Atomic uint64_t durable_seq;
     _Atomic uint64_t flushed_seq;
+    /* Relaxed: monotonic time since when something visible is not durable, about; 0: all is. */
+    _Atomic uint64_t unsynced_since_ns;
 
     /* The current read state: replaced under state_mu, read inside the epoch. */
     _Atomic(struct read_state *) read_state;
@@ -87,6 +89,7 @@ struct blockdb {
     /* Parts with threads and locks of their own. */
     struct failure failure;
     struct counters counters;
+    struct work_latencies latencies;
     struct commit commit;
     struct submission_pool submissions;
     struct notify notify;

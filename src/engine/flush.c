@@ -88,6 +88,7 @@ static int flush_memtable(struct blockdb *db, const struct memtable *mt, enum fl
     if (rc == BLOCKDB_OK) {
         position_raise(&db->flushed_seq, end_seq);
         counter_add(&db->counters, COUNTER_FLUSHES, 1);
+        counter_add(&db->counters, COUNTER_FLUSH_BYTES, result.bytes);
         counter_add(&db->counters, COUNTER_TABLE_BYTES_WRITTEN, result.bytes);
     }
     return rc;
@@ -96,13 +97,16 @@ static int flush_memtable(struct blockdb *db, const struct memtable *mt, enum fl
 int flush_oldest(struct blockdb *db, enum flush_when when, struct error *err)
 {
     AUTO(memtable_unref_ptr) struct memtable *mt = oldest_frozen(db);
+    uint64_t start_ns;
     int rc;
 
     if (mt == NULL) {
         return BLOCKDB_ENOTFOUND;
     }
+    start_ns = os_monotonic_ns(db->os);
     rc = flush_memtable(db, mt, when, err);
     if (rc == BLOCKDB_OK) {
+        latency_record(&db->latencies.flush, os_monotonic_ns(db->os) - start_ns);
         workers_tables_changed(db);
     }
     return rc;

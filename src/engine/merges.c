@@ -158,6 +158,7 @@ static int run_job(struct blockdb *db, const struct read_state *state, const str
         .move = job->move,
         .level = job->target_level,
     };
+    uint64_t start_ns = os_monotonic_ns(db->os);
     int rc = job->move ? BLOCKDB_OK : rewrite(db, state, job, &result, err);
 
     if (rc < 0) {
@@ -167,6 +168,7 @@ static int run_job(struct blockdb *db, const struct read_state *state, const str
     install.add_count = result.table_count;
     rc = install_run(db, &install, err);
     if (rc == BLOCKDB_OK && !job->move) {
+        latency_record(&db->latencies.merge, os_monotonic_ns(db->os) - start_ns);
         counter_add(&db->counters, COUNTER_MERGES, 1);
         counter_add(&db->counters, COUNTER_MERGE_BYTES_READ, job->bytes);
         counter_add(&db->counters, COUNTER_MERGE_BYTES_WRITTEN, result.bytes);

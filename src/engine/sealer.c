@@ -135,6 +135,7 @@ static bool sync_is_due(struct blockdb *db)
 static int seal_block(struct blockdb *db, size_t count, struct error *err)
 {
     struct sealer *s = &db->sealer;
+    uint64_t start_ns = os_monotonic_ns(db->os);
     bool begun = false;
     int rc;
 
@@ -157,6 +158,9 @@ static int seal_block(struct blockdb *db, size_t count, struct error *err)
         s->tip = s->job->tip;
         s->unsynced_bytes += s->job->bytes;
         seal_queue_pop(&db->seal_queue, count);
+        counter_add(&db->counters, COUNTER_BLOCKS_SEALED, 1);
+        counter_add(&db->counters, COUNTER_ENTRIES_SEALED, count);
+        latency_record_alone(&db->latencies.block_seal, os_monotonic_ns(db->os) - start_ns);
     }
     return rc;
 }
@@ -365,8 +369,12 @@ int sealer_seal_empty(struct blockdb *db, struct error *err)
 int sealer_make_room(struct blockdb *db, struct error *err)
 {
     struct sealer *s = &db->sealer;
+    uint64_t start_ns = 0;
     int rc = BLOCKDB_OK;
 
+    if (seal_queue_bytes(&db->seal_queue) > SEAL_QUEUE_BYTES_MAX) {
+        start_ns = os_monotonic_ns(db->os);
+    }
     do {
         mutex_lock(&s->mu);
         if (s->is_short) {
@@ -378,6 +386,9 @@ int sealer_make_room(struct blockdb *db, struct error *err)
         }
     } while (rc == BLOCKDB_OK &&
              !seal_queue_wait_room(&db->seal_queue, SEAL_QUEUE_BYTES_MAX, RETRY_NS));
+    if (start_ns > 0) {
+        counter_add(&db->counters, COUNTER_STALL_SEAL_QUEUE_NS, os_monotonic_ns(db->os) - start_ns);
+    }
     return rc;
 }
 

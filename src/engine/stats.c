@@ -6,11 +6,19 @@
 #include "engine/db.h"
 #include "engine/map.h"
 
+#include <assert.h>
+
 #define NS_PER_MS 1000000ULL
 
 static uint64_t position(_Atomic uint64_t *p)
 {
     return atomic_load_explicit(p, memory_order_acquire);
+}
+
+/* Since a monotonic time; 0 of 0. */
+static uint64_t age_ms(const struct blockdb *db, uint64_t since_ns)
+{
+    return since_ns > 0 ? (os_monotonic_ns(db->os) - since_ns) / NS_PER_MS : 0;
 }
 
 static void fill_positions(struct blockdb *db, struct blockdb_stats *s)
@@ -22,13 +30,38 @@ static void fill_positions(struct blockdb *db, struct blockdb_stats *s)
     s->sealed_seq = sealer_sealed_seq(&db->sealer);
     s->flushed_seq = position(&db->flushed_seq);
     s->block_count = segments_end_height(db->segments);
-    s->oldest_unsealed_age_ms = opened > 0 ? (os_monotonic_ns(db->os) - opened) / NS_PER_MS : 0;
+    s->oldest_unsealed_age_ms = age_ms(db, opened);
+    if (s->durable_seq < s->acked_seq) {
+        s->oldest_unsynced_age_ms = age_ms(
+            db, atomic_load_explicit(&db->unsynced_since_ns, memory_order_relaxed));
+    }
+}
+
+/* Of one level; tables of different levels may have the same keys, so the sum is a bit high. */
+static void fill_level(const struct table_set *tables, uint32_t level, struct blockdb_stats *s)
+{
+    struct table_span span = table_set_level(tables, level);
+    uint64_t deletes = 0;
+    uint64_t keys = 0;
+    size_t i;
+
+    s->level_tables[level] = span.count;
+    for (i = 0; i < span.count; i++) {
+        const struct table_facts *facts = table_facts(span.tables[i]);
+
+        s->level_bytes[level] += facts->file_bytes;
+        keys += facts->key_count;
+        deletes += facts->delete_count;
+    }
+    /* A delete stands for itself and for what it hides. */
+    s->live_keys_estimate += keys > 2 * deletes ? keys - 2 * deletes : 0;
 }
 
 static void fill_tables(struct blockdb *db, struct blockdb_stats *s)
 {
     struct read_state *state = db_read_state_ref(db);
     struct table_counters_values values;
+    uint32_t level;
     size_t i;
 
     s->table_count = table_set_count(state->tables);
@@ -36,6 +69,13 @@ static void fill_tables(struct blockdb *db, struct blockdb_stats *s)
     s->memtable_count = state->memtable_count;
     for (i = 0; i < state->memtable_count; i++) {
         s->memtable_bytes += memtable_bytes(state->memtables[i]);
+        s->live_keys_estimate += memtable_key_count(state->memtables[i]);
+    }
+    s->memtable_active_bytes = memtable_bytes(state->memtables[0]);
+    s->memtable_frozen_bytes = s->memtable_bytes - s->memtable_active_bytes;
+    s->level_count = TABLE_LEVELS;
+    for (level = 0; level < TABLE_LEVELS; level++) {
+        fill_level(state->tables, level, s);
     }
     read_state_unref(state);
     table_counters_get(db->table_counters, &values);
@@ -71,10 +111,12 @@ static void fill_caches(struct blockdb *db, struct blockdb_stats *s)
     s->block_cache_bytes = cache.used_bytes;
     s->block_cache_hits = cache.hits;
     s->block_cache_misses = cache.misses;
+    s->block_cache_evictions = cache.evictions;
     cache_stats_get(db->index_cache, &cache);
     s->index_cache_bytes = cache.used_bytes;
     s->index_cache_hits = cache.hits;
     s->index_cache_misses = cache.misses;
+    s->index_cache_evictions = cache.evictions;
 }
 
 static void fill_counters(struct blockdb *db, struct blockdb_stats *s)
@@ -148,5 +190,50 @@ int blockdb_stats_get(struct blockdb *db, struct blockdb_stats *out_stats,
                          seal_queue_bytes(&db->seal_queue);
     fill_map(db, &stats);
     memcpy(out_stats, &stats, out_stats->size);
+    return BLOCKDB_OK;
+}
+
+/* ---- Durations ------------------------------------------------------------------------------ */
+
+static_assert(BLOCKDB_LATENCY_BUCKETS == LATENCY_BUCKETS, "the public buckets are those of base");
+static_assert(TABLE_LEVELS <= BLOCKDB_LEVELS_MAX, "all levels have a place");
+
+uint64_t blockdb_latency_bound_ns(size_t index)
+{
+    return latency_bound_ns(index);
+}
+
+static void fill_latency(const struct latency *from, struct blockdb_latency *out)
+{
+    struct latency_figures figures = {0};
+    size_t i;
+
+    latency_add_to(from, &figures);
+    out->count = figures.count;
+    out->sum_ns = figures.sum_ns;
+    for (i = 0; i < LATENCY_BUCKETS; i++) {
+        out->cumulative[i] = figures.cumulative[i];
+    }
+}
+
+int blockdb_latencies_get(struct blockdb *db, struct blockdb_latencies *out_latencies,
+                          struct blockdb_error *err)
+{
+    struct blockdb_latencies latencies = {.size = out_latencies->size};
+
+    if (latencies.size < sizeof(size_t) || latencies.size > sizeof(latencies)) {
+        return error_set(err, BLOCKDB_EINVAL,
+                         "struct blockdb_latencies has size %zu, this library knows %zu; set it "
+                         "with BLOCKDB_LATENCIES_INIT",
+                         latencies.size, sizeof(latencies));
+    }
+    if (db->wal != NULL) {
+        fill_latency(wal_sync_latency(db->wal), &latencies.wal_sync);
+    }
+    fill_latency(&db->commit.group_latency, &latencies.commit_group);
+    fill_latency(&db->latencies.flush, &latencies.flush);
+    fill_latency(&db->latencies.merge, &latencies.merge);
+    fill_latency(&db->latencies.block_seal, &latencies.block_seal);
+    memcpy(out_latencies, &latencies, latencies.size);
     return BLOCKDB_OK;
 }

@@ -325,6 +325,11 @@ uint64_t wal_end_position(const struct wal *wal)
     return atomic_load_explicit(&wal->end_position, memory_order_acquire);
 }
 
+const struct latency *wal_sync_latency(const struct wal *wal)
+{
+    return &wal->sync_latency;
+}
+
 void wal_get_stats(struct wal *wal, struct wal_stats *out)
 {
     mutex_lock(&wal->mu);

@@ -40,6 +40,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/latency.h"
 #include "os/os.h"
 
 #include <stdbool.h>
@@ -185,6 +186,8 @@ RESULT_MUST_BE_USED int wal_rotate(struct wal *wal, uint64_t seq, struct error *
 RESULT_MUST_BE_USED int wal_erase(struct wal *wal, uint64_t seq, struct error *err);
 
 void wal_get_stats(struct wal *wal, struct wal_stats *out);
+/* How long syncs of frames took. */
+const struct latency *wal_sync_latency(const struct wal *wal);
 
 /* What wal_inspect() finds at one place of a segment. */
 enum wal_inspect_kind {

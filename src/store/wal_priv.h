@@ -72,6 +72,7 @@ struct wal {
     /* Atomic: written under mu, read by any thread without it. */
     _Atomic uint64_t end_position;    /* release: the frames before it are written */
     _Atomic uint64_t synced_position; /* release: the bytes before it are durable */
+    struct latency sync_latency;
 
     struct mutex mu;
     /* Guarded by mu. */

@@ -326,6 +326,7 @@ int wal_sync(struct wal *wal, uint64_t position, struct error *err)
 {
     struct error local = {0};
     struct wal_segment *segment;
+    uint64_t start_ns;
     uint64_t end;
     int rc;
 
@@ -341,8 +342,10 @@ int wal_sync(struct wal *wal, uint64_t position, struct error *err)
     segment = ref_active(wal, &end);
     ASSERT(segment != NULL);
     /* All segments before the active one are synced (WAL-4), so this one covers the position. */
+    start_ns = os_monotonic_ns(wal->os);
     rc = file_sync(segment->file, err);
     if (rc == 0) {
+        latency_record(&wal->sync_latency, os_monotonic_ns(wal->os) - start_ns);
         note_synced(wal, end);
     } else {
         rc = wal_fail_for_good(wal, rc, err);
