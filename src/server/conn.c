@@ -220,7 +220,7 @@ static void handshake_done(struct conn *c)
     c->must_show_input = true; /* what came with the handshake is not announced */
     conn_wake(c);
     watch_exactly(c, UV_READABLE);
-    if (c->group->is_draining) {
+    if (c->group->is_finishing) {
         conn_tell_drain(c);
     }
 }
@@ -343,7 +343,7 @@ static int begin(struct conn *c)
         return rc;
     }
     c->is_open = true;
-    if (c->group->is_draining) {
+    if (c->group->is_finishing) {
         conn_tell_drain(c);
     }
     conn_watch(c);

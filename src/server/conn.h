@@ -75,8 +75,8 @@ struct conn_protocol {
     void (*deadline)(struct conn *c);
     /* The connection is closed. Free the state, or leave it to what is still in flight. */
     void (*close)(struct conn *c);
-    /* The server is draining: close when nothing is in flight (conn_close_after_output() now, when
-     * nothing is). NULL: it is closed after its output. */
+    /* The time of draining is over: close when nothing is in flight (conn_close_after_output() now,
+     * when nothing is). NULL: it is closed after its output. */
     void (*drain)(struct conn *c);
 };
 
@@ -146,7 +146,7 @@ struct server *conn_server(const struct conn *c);
 const struct conn_peer *conn_peer(const struct conn *c);
 /* A number no other connection of this process has had; for logs and request ids. */
 uint64_t conn_id(const struct conn *c);
-/* Whether the server is draining: answers should say that the connection will be closed. */
+/* Whether the server is draining: still serving, but answers of HTTP close their connections. */
 bool conn_is_draining(const struct conn *c);
 /* Whether it was accepted above max_connections, from loopback, into the reserve: it may ask for
  * the server's health and nothing else, and is closed after one answer. */

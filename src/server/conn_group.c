@@ -50,9 +50,15 @@ void conn_group_set_limits(struct conn_group *group, const struct conn_limits *l
 
 void conn_group_drain(struct conn_group *group)
 {
+    group->is_draining = true;
+}
+
+void conn_group_finish(struct conn_group *group)
+{
     struct conn *c;
 
     group->is_draining = true;
+    group->is_finishing = true;
     for (c = group->first; c != NULL; c = c->next) {
         conn_tell_drain(c); /* closes nothing before this turn ends */
     }

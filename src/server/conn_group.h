@@ -56,8 +56,10 @@ RESULT_MUST_BE_USED int conn_group_new(struct loop *loop, struct server *server,
 /* Every connection must be closed. Any thread, when the loop has ended. NULL is fine. */
 void conn_group_free(struct conn_group *group);
 void conn_group_set_limits(struct conn_group *group, const struct conn_limits *limits);
-/* Tells all connections, and those still to come, that the server is draining. */
+/* conn_is_draining() is true from now on. */
 void conn_group_drain(struct conn_group *group);
+/* Tells all connections, and those still to come, to end (drain() of their protocols). */
+void conn_group_finish(struct conn_group *group);
 /* Cuts all connections, and closes those still to come. */
 void conn_group_abort(struct conn_group *group);
 /* Open connections. Any thread. */

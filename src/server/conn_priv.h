@@ -42,6 +42,7 @@ struct conn_group {
     uint64_t last_id;
     unsigned refusing; /* connections that linger after a refusal */
     bool is_draining;
+    bool is_finishing;
     bool is_aborting;
 
     /* atomic, relaxed: figures */

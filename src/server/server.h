@@ -25,16 +25,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct audit_log;
 struct auth;
 struct blockdb;
 struct buf;
 struct config;
 struct conn_protocol;
 struct dispatch;
+struct limit;
 struct loop;
+struct metrics;
 struct os;
 struct pool;
 struct server;
+struct slow_log;
 
 struct server_options {
     struct os *os;
@@ -59,23 +63,27 @@ RESULT_MUST_BE_USED int server_new(const struct server_options *options, struct 
 /* Opens the listeners and begins to serve. EBUSY: an address is in use; EDENIED: a port below 1024
  * without the right to it; EINVAL: no such host. Nothing is served after a failure. */
 RESULT_MUST_BE_USED int server_start(struct server *s, struct error *err);
-/* Health says 503 from now on and every answer closes its connection. Listeners stay open, so that
- * who has not heard of it yet is still served. Any thread. */
+/* Health says 503 from now on and answers of HTTP close their connections. Listeners stay open, so
+ * that who has not heard of it yet is still served. */
 void server_drain(struct server *s);
 /* Closes the listeners, lets requests in flight finish for at most timeout_ms, cuts the rest, ends
- * all threads. 0 cuts at once. */
+ * all threads. 0 cuts at once. Waits for what the pool and the engine are doing. */
 void server_stop(struct server *s, uint64_t timeout_ms);
-/* Makes a running server_stop() cut what is still in flight. Any thread, and signal handlers'
- * threads. */
+/* Makes a running server_stop() cut what is still in flight. Any thread. */
 void server_stop_now(struct server *s);
 /* Stops at once when it runs. NULL is fine. */
 void server_free(struct server *s);
 
-/* Takes over what a new configuration changes, or nothing (SERVER-3). Appends a line for each key
- * that changed to out_diff: "server.max_connections: 1000 -> 5000", and "server.port: 8080 -> 9090
- * (needs a restart)". The caller keeps config. */
+/* Takes over what a new configuration changes, or nothing (SERVER-3), and loads certificates anew.
+ * The caller keeps config, which must live as long as the server or until the next reload. Errors
+ * as of server_new(). */
 RESULT_MUST_BE_USED int server_reload(struct server *s, const struct config *config,
-                                      struct buf *out_diff, struct error *err);
+                                      struct error *err);
+/* Appends a line for each key that differs: "server.max_connections: 1000 -> 5000", and
+ * "server.port: 8080 -> 9090 (needs a restart)". Values of keys that may hold secrets are not
+ * shown. ENOMEM. */
+RESULT_MUST_BE_USED int server_config_diff(const struct config *before, const struct config *after,
+                                           struct buf *out);
 
 /* ---- Parts and figures: any thread ---------------------------------------------------------- */
 
@@ -85,6 +93,11 @@ enum server_phase server_phase(const struct server *s);
 struct blockdb *server_db(const struct server *s);
 struct dispatch *server_dispatch(const struct server *s);
 struct pool *server_pool(const struct server *s);
+struct auth *server_auth(const struct server *s);
+struct limit *server_limit(const struct server *s);
+struct audit_log *server_audit(const struct server *s);
+struct metrics *server_metrics(const struct server *s);
+struct slow_log *server_slow_log(const struct server *s);
 struct logger *server_logger(const struct server *s);
 struct os *server_os(const struct server *s);
 unsigned server_loop_count(const struct server *s);

@@ -13,7 +13,6 @@
 #pragma once
 
 #include "base/error.h"
-#include "base/units.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,7 +30,7 @@ struct server_config {
     uint16_t port;
     const char *resp_hosts[SERVER_HOSTS_MAX];
     size_t resp_host_count;
-    uint16_t resp_port; /* 0 with is_resp_on: chosen by the system */
+    uint16_t resp_port; /* 0 unless is_resp_on: chosen by the system */
     bool is_resp_on;
     const char *unix_socket;  /* "": none */
     unsigned worker_threads;  /* the number in force, never 0 */
@@ -84,6 +83,10 @@ struct server_config {
     uint64_t transaction_timeout;
     uint64_t two_pc_timeout;
     uint16_t peer_port;
+
+    /* Private: what the texts above are in. */
+    char *texts[16];
+    size_t text_count;
 };
 
 /* Reads and checks what config says, beyond what the key table checks. EINVAL names the keys. The
@@ -91,4 +94,6 @@ struct server_config {
 RESULT_MUST_BE_USED int server_config_new(const struct config *config, struct server_config **out,
                                           struct error *err);
 void server_config_free(struct server_config *config);
+/* What is allowed but worth a warning, from index 0; NULL: no more. Static. */
+const char *server_config_warning(const struct server_config *config, unsigned index);
 void server_config_free_ptr(struct server_config **config);
