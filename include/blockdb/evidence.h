@@ -89,7 +89,8 @@ struct blockdb_prove_options {
     bool without_value;    /* prove the entry, do not disclose its value */
     bool with_history;     /* prove_key: every version's entry, and that there is no other */
     uint64_t range_offset; /* with range_len > 0: disclose only these bytes of a value that is */
-    uint64_t range_len;    /* longer than 65536 bytes, widened to whole chunks of 16384 */
+    uint64_t range_len;    /* longer than 65536 bytes, widened to whole chunks of 16384;
+                              all bytes: as without a range */
     bool with_block;       /* prove_entry: prove its block, too, and its place in that */
 };
 #define BLOCKDB_PROVE_OPTIONS_INIT                                                                 \

@@ -294,7 +294,8 @@ struct blockdb_proof_file {
 #define BLOCKDB_PROOF_SCRATCH_LEN(len) ((len) / 4 * 3)
 
 enum blockdb_require {
-    BLOCKDB_REQUIRE_VALUE = 1 << 0,   /* the whole value is disclosed and proven */
+    BLOCKDB_REQUIRE_VALUE = 1 << 0,   /* the whole value is disclosed and proven, at once or
+                                         in a range of all its chunks */
     BLOCKDB_REQUIRE_BLOCK = 1 << 1,   /* the block of the entry is proven */
     BLOCKDB_REQUIRE_NEWEST = 1 << 2,  /* the key's newest version, or absence, is proven */
     BLOCKDB_REQUIRE_HISTORY = 1 << 3, /* ... and all its versions are shown */

@@ -270,6 +270,13 @@ static int write_range(struct proof_file *f, struct error *err)
     return add_chunks(f, leaves, first, end, err);
 }
 
+/* A range of all bytes says no more than the value, and takes more to check. */
+static bool is_all(const struct blockdb_prove_options *options, size_t value_len)
+{
+    return options->range_offset == 0 && options->range_len == value_len &&
+           value_len > COMMITMENT_WHOLE_MAX;
+}
+
 int proof_file_write_value(struct proof_file *f, struct error *err)
 {
     const struct record *record = &f->entry.record;
@@ -277,7 +284,7 @@ int proof_file_write_value(struct proof_file *f, struct error *err)
     if (record->salt == NULL || f->is_hidden || f->options->without_value) {
         return BLOCKDB_OK;
     }
-    if (f->options->range_len > 0) {
+    if (f->options->range_len > 0 && !is_all(f->options, record->value.len)) {
         return write_range(f, err);
     }
     evidence_write_value(&f->writer, record->salt, record->value);

@@ -72,21 +72,39 @@ static int expect_key(const struct blockdb_expectations *expect,
     return BLOCKDB_OK;
 }
 
+/* Whether the pieces of a range, one behind the other, are these bytes. */
+static bool pieces_are(const struct blockdb_proof_report *report, struct slice expected)
+{
+    struct blockdb_bytes range = report->range;
+    struct blockdb_bytes piece;
+    size_t at = 0;
+
+    while (blockdb_proof_next_chunk(&range, &piece)) {
+        if (piece.len > expected.len - at ||
+            !slice_equal(face_slice(piece), slice_of(expected.data + at, piece.len))) {
+            return false;
+        }
+        at += piece.len;
+    }
+    return at == expected.len;
+}
+
 static int expect_value(const struct blockdb_expectations *expect,
                         const struct blockdb_proof_report *report, struct error *err)
 {
     bool is_whole = report->value_state == BLOCKDB_VALUE_WHOLE;
+    bool is_range = report->value_state == BLOCKDB_VALUE_RANGE;
+    struct slice expected = slice_of(expect->value, expect->value_len);
 
     if (expect->value == NULL && !(expect->require & BLOCKDB_REQUIRE_VALUE)) {
         return BLOCKDB_OK;
     }
-    if (!is_whole) {
-        return unmet(err, report->value_state == BLOCKDB_VALUE_RANGE
-                              ? "the proof shows a part of the value only"
-                              : "the proof shows no value");
+    if (!is_whole && (!is_range || report->range_len != report->entry.value_len)) {
+        return unmet(err, is_range ? "the proof shows a part of the value only"
+                                   : "the proof shows no value");
     }
-    if (expect->value != NULL &&
-        !slice_equal(face_slice(report->value), slice_of(expect->value, expect->value_len))) {
+    if (expect->value != NULL && !(is_whole ? slice_equal(face_slice(report->value), expected)
+                                            : pieces_are(report, expected))) {
         return unmet(err, "the proof is of another value than the expected one");
     }
     return BLOCKDB_OK;

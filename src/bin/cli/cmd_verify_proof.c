@@ -94,7 +94,6 @@ static int read_expectations(struct cli *cli, struct check *check, struct error 
     check->expect = (struct blockdb_expectations)BLOCKDB_EXPECTATIONS_INIT;
     check->expect.seq = args_u64(&cli->args, "expect-seq", BLOCKDB_SEQ_NONE);
     check->expect.require |= args_has(&cli->args, "expect-newest") ? BLOCKDB_REQUIRE_NEWEST : 0u;
-    check->expect.require |= args_has(&cli->args, "value-out") ? BLOCKDB_REQUIRE_VALUE : 0u;
     if (key != NULL) {
         check->expect.key = key;
         check->expect.key_len = strlen(key);
@@ -263,7 +262,8 @@ static void add_value(struct answer *a, const struct blockdb_proof_report *repor
         add_text(a, "value", "proven");
         return;
     case BLOCKDB_VALUE_RANGE:
-        add_text(a, "value", "partly proven");
+        add_text(a, "value",
+                 report->range_len == report->entry.value_len ? "proven" : "partly proven");
         add_number(a, "range_offset", report->range_offset);
         add_number(a, "range_len", report->range_len);
         return;
@@ -317,6 +317,15 @@ static void add_key(struct answer *a, const struct blockdb_proof_report *report)
     }
 }
 
+/* A reason code as the option --reason-code of redact names it. */
+static const char *cause(unsigned reason_code)
+{
+    static const char *const words[] = {"not said",  "person", "legal",
+                                        "retention", "error",  "other"};
+
+    return reason_code < sizeof(words) / sizeof(words[0]) ? words[reason_code] : "unknown";
+}
+
 static void add_redaction(struct answer *a, const struct blockdb_proof_report *report)
 {
     const struct blockdb_redaction *redaction = &report->redaction;
@@ -328,8 +337,13 @@ static void add_redaction(struct answer *a, const struct blockdb_proof_report *r
     add_number(a, "redaction_seq", redaction->seq);
     add_time(a, "redaction_time", redaction->time_ms);
     add_number(a, "redaction_reason_code", redaction->reason_code);
-    add_bytes(a, "redaction_reason", "redaction_reason_base64", redaction->reason);
-    add_bytes(a, "redaction_authority", "redaction_authority_base64", redaction->authority);
+    add_text(a, "redaction_cause", cause(redaction->reason_code));
+    if (redaction->reason.len > 0) {
+        add_bytes(a, "redaction_reason", "redaction_reason_base64", redaction->reason);
+    }
+    if (redaction->authority.len > 0) {
+        add_bytes(a, "redaction_authority", "redaction_authority_base64", redaction->authority);
+    }
     if (redaction->actor.len > 0) {
         add_bytes(a, "redaction_actor", "redaction_actor_base64", redaction->actor);
     }
@@ -359,16 +373,39 @@ static int print_report(struct cli *cli, const struct blockdb_proof_report *repo
     return rc;
 }
 
+/* The bytes that are shown, of the whole value or of the range, appended to out. */
+static int gather_value(const struct blockdb_proof_report *report, struct buf *out,
+                        struct error *err)
+{
+    struct blockdb_bytes range = report->range;
+    struct blockdb_bytes piece = report->value;
+    int rc = buf_append(out, piece.data, piece.len);
+
+    if (report->value_state == BLOCKDB_VALUE_NOT_SHOWN) {
+        return error_set(err, BLOCKDB_ETAMPERED,
+                         "option --value-out: the proof shows no value and no part of one");
+    }
+    while (rc == BLOCKDB_OK && blockdb_proof_next_chunk(&range, &piece)) {
+        rc = buf_append(out, piece.data, piece.len);
+    }
+    return rc < 0 ? error_set_no_memory(err) : BLOCKDB_OK;
+}
+
 static int write_value(struct cli *cli, const struct blockdb_proof_report *report,
                        struct error *err)
 {
+    AUTO(buf_deinit) struct buf bytes = {0};
     const char *path = args_value(&cli->args, "value-out");
     int rc;
 
     if (path == NULL) {
         return BLOCKDB_OK;
     }
-    rc = os_replace_file(cli->os, path, slice_of(report->value.data, report->value.len), err);
+    rc = gather_value(report, &bytes, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = os_replace_file(cli->os, path, buf_slice(&bytes), err);
     return rc < 0
                ? error_wrap(err, rc == BLOCKDB_ENOTFOUND ? BLOCKDB_EIO : rc, "option --value-out")
                : rc;

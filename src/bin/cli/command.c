@@ -574,7 +574,9 @@ static const struct option_spec verify_proof_options[] = {
     {.name = "expect-seq", .value = "SEQ", .help = "refuse a proof of another entry"},
     {.name = "expect-newest",
      .help = "refuse a proof that does not tell the newest version, or absence, of its key"},
-    {.name = "value-out", .value = "FILE", .help = "write the proven value to FILE"},
+    {.name = "value-out",
+     .value = "FILE",
+     .help = "write the proven value, or the proven part of it, to FILE"},
     {0},
 };
 

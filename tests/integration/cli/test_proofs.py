@@ -165,8 +165,16 @@ class Prove(SignedTest):
         part = self.path('part')
         proof = self.ok('prove', '--seq', seq, '--range', '20000:30000').raw
         self.assertLess(len(proof), 100000)
-        self.verify(proof)
+        shown = self.verify(proof, '--value-out', part).json()
+        with open(part, 'rb') as f:
+            start = shown['range_offset']
+            self.assertEqual(f.read(), value[start:start + shown['range_len']])
+        self.assertTrue(start <= 20000 and start + shown['range_len'] >= 50000)
         self.verify(self.ok('prove', '--seq', seq, '--range', '199999:1').raw)
+        for everything in '0:200000', '1:199999':
+            path = self.write('value', value)
+            self.verify(self.ok('prove', '--seq', seq, '--range', everything).raw,
+                        '--expect-value', '@' + path)
         self.verify(self.ok('prove', '--seq', seq).raw, '--value-out', part)
         with open(part, 'rb') as f:
             self.assertEqual(f.read(), value)

@@ -42,8 +42,8 @@ class VerifyProofTest(CliTest):
         newest = self.check('newest', '-o', 'jsonl').json()
         self.assertEqual((newest['key'], newest['seq'], newest['history']), ('alpha', 3, '0,3'))
         redacted = self.check('redacted', '--json').json()
-        self.assertEqual((redacted['redaction_seq'], redacted['redaction_reason']),
-                         (8, 'asked to forget'))
+        self.assertEqual((redacted['redaction_seq'], redacted['redaction_reason'],
+                          redacted['redaction_cause']), (8, 'asked to forget', 'legal'))
 
     def test_value_only_on_request(self):
         run = self.check('newest', '--value-out', self.path('value'))
@@ -51,8 +51,12 @@ class VerifyProofTest(CliTest):
         self.assertNotIn('three', run.out)
         with open(self.path('value'), 'rb') as f:
             self.assertEqual(f.read(), b'three')
+        run = self.check('range', '--value-out', self.path('part'), '--json')
+        self.assertEqual((run.code, run.json()['value']), (0, 'partly proven'), run.err)
+        self.assertEqual(os.path.getsize(self.path('part')), run.json()['range_len'])
         run = self.check('redacted', '--value-out', self.path('none'))
         self.assertEqual(run.code, 5)
+        self.assertIn('shows no value', run.err)
         self.assertFalse(os.path.exists(self.path('none')))
 
     def test_standard_input(self):

@@ -251,6 +251,9 @@ static void test_ranges(void **state)
         }
         options.range_len = sizes[i] - options.range_offset + 1;
         assert_int_equal(try_entry(db, seq, &options, &err), BLOCKDB_EINVAL);
+        options.range_offset = 1;
+        options.range_len = sizes[i];
+        assert_int_equal(try_entry(db, seq, &options, &err), BLOCKDB_EINVAL);
         options.range_offset = UINT64_MAX;
         assert_int_equal(try_entry(db, seq, &options, &err), BLOCKDB_EINVAL);
         fixture_must(try_entry(db, seq, NULL, &err), &err);

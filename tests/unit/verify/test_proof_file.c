@@ -120,6 +120,33 @@ static void range(void **state)
     assert_int_equal(at, SAMPLE_BIG_LEN);
 }
 
+/* All chunks of a value are the value. */
+static void range_of_all(void **state)
+{
+    const struct sample_file file = {.head_size = 8, .seq = 5, .range_count = 5};
+    const struct sample_file short_of_it = {.head_size = 8, .seq = 5, .range_count = 4};
+    uint8_t *other = mem_alloc(SAMPLE_BIG_LEN + 1);
+
+    assert_non_null(other);
+    memcpy(other, sample.big, SAMPLE_BIG_LEN);
+    other[SAMPLE_BIG_LEN] = 0;
+    test.expect.require = BLOCKDB_REQUIRE_VALUE;
+    assert_int_equal(verify(&file), 0);
+    assert_int_equal(test.report.value_state, BLOCKDB_VALUE_RANGE);
+    assert_refused(&short_of_it, "a part");
+    test.expect.value = other;
+    test.expect.value_len = SAMPLE_BIG_LEN;
+    assert_int_equal(verify(&file), 0);
+    test.expect.value_len = SAMPLE_BIG_LEN - 1;
+    assert_refused(&file, "another value");
+    test.expect.value_len = SAMPLE_BIG_LEN + 1;
+    assert_refused(&file, "another value");
+    other[SAMPLE_BIG_LEN - 1] ^= 1;
+    test.expect.value_len = SAMPLE_BIG_LEN;
+    assert_refused(&file, "another value");
+    mem_free(other);
+}
+
 static void large_value(void **state)
 {
     const struct sample_file file = {.head_size = 8, .seq = 5, .with_value = true};
@@ -281,7 +308,7 @@ static void what_is_expected_of_others(void **state)
 {
     const struct sample_file entry = {.head_size = 14, .seq = 0};
     const struct sample_file header = {.head_size = 14, .seq = 4};
-    const struct sample_file part = {.head_size = 8, .seq = 5, .range_count = 5};
+    const struct sample_file part = {.head_size = 8, .seq = 5, .range_count = 4};
     const struct sample_file gone = {.head_size = 14, .seq = 13, .with_key = true, .key = "nobody"};
     const struct sample_file empty = {.head_size = 14, .seq = 9, .with_value = true};
 
@@ -569,6 +596,7 @@ int main(void)
         TEST(entry_and_value),
         TEST(every_entry),
         TEST(range),
+        TEST(range_of_all),
         TEST(large_value),
         TEST(newest_with_history),
         TEST(deleted),
