@@ -569,6 +569,11 @@ struct server *conn_server(const struct conn *c)
     return c->group->server;
 }
 
+const struct conn_protocol *conn_protocol(const struct conn *c)
+{
+    return c->protocol;
+}
+
 const struct conn_peer *conn_peer(const struct conn *c)
 {
     return &c->peer;

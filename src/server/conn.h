@@ -143,6 +143,7 @@ void conn_unref(struct conn *c);
 void conn_set_deadline(struct conn *c, uint64_t delay_ms);
 struct loop *conn_loop(const struct conn *c);
 struct server *conn_server(const struct conn *c);
+const struct conn_protocol *conn_protocol(const struct conn *c);
 const struct conn_peer *conn_peer(const struct conn *c);
 /* A number no other connection of this process has had; for logs and request ids. */
 uint64_t conn_id(const struct conn *c);

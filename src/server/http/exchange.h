@@ -76,6 +76,8 @@ const struct principal *exchange_principal(const struct exchange *x);
 const char *exchange_id(const struct exchange *x);
 struct conn *exchange_conn(const struct exchange *x);
 struct server *exchange_server(const struct exchange *x);
+/* http_options.context. */
+void *exchange_context(const struct exchange *x);
 
 /* A place for the handler's own, between its functions; in the arena, zeroed. NULL: no memory. */
 void *exchange_state_new(struct exchange *x, size_t len_bytes);
@@ -124,6 +126,12 @@ typedef void (*exchange_done_fn)(struct exchange *x, struct call *call);
 void exchange_call_then(struct exchange *x, exchange_done_fn done);
 /* For what dispatch returned: CALL_DONE calls done at once, CALL_PENDING leaves it to come. */
 void exchange_started(struct exchange *x, enum call_state state);
+
+/* For work that dispatch does not know: keeps the exchange alive, and its answer open, until
+ * exchange_release(). Both on the loop. The exchange may be gone when exchange_release() returns.
+ */
+void exchange_hold(struct exchange *x);
+void exchange_release(struct exchange *x);
 
 /* ---- Streams ----------------------------------------------------------------------------------
  */
