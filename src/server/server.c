@@ -284,14 +284,19 @@ static void wait_for_calls(struct server *s)
     }
 }
 
+void server_finish(struct server *s)
+{
+    atomic_store_explicit(&s->phase, SERVER_DRAINING, memory_order_relaxed);
+    each_worker(s, worker_close_listeners);
+    each_worker(s, worker_finish);
+}
+
 void server_stop(struct server *s, uint64_t timeout_ms)
 {
     if (server_phase(s) == SERVER_STOPPED) {
         return;
     }
-    atomic_store_explicit(&s->phase, SERVER_DRAINING, memory_order_relaxed);
-    each_worker(s, worker_close_listeners);
-    each_worker(s, worker_finish);
+    server_finish(s);
     wait_for_connections(s, timeout_ms);
     each_worker(s, worker_abort);
     wait_for_calls(s);

@@ -56,6 +56,9 @@ enum server_phase {
     SERVER_STOPPED,
 };
 
+/* Whether a server could be made of a configuration: all but the database, and without listening.
+ * Errors as of server_new(). */
+RESULT_MUST_BE_USED int server_check_config(const struct config *config, struct error *err);
 /* Makes all parts. EINVAL (configuration, SERVER-2), EDENIED, ENOTFOUND (certificates), ENOMEM,
  * EIO. */
 RESULT_MUST_BE_USED int server_new(const struct server_options *options, struct server **out,
@@ -66,8 +69,10 @@ RESULT_MUST_BE_USED int server_start(struct server *s, struct error *err);
 /* Health says 503 from now on and answers of HTTP close their connections. Listeners stay open, so
  * that who has not heard of it yet is still served. */
 void server_drain(struct server *s);
-/* Closes the listeners, lets requests in flight finish for at most timeout_ms, cuts the rest, ends
- * all threads. 0 cuts at once. Waits for what the pool and the engine are doing. */
+/* Closes the listeners and tells all connections to end after what is in flight. */
+void server_finish(struct server *s);
+/* server_finish(), lets requests in flight take at most timeout_ms, cuts the rest, ends all
+ * threads. 0 cuts at once. Waits for what the pool and the engine are doing. */
 void server_stop(struct server *s, uint64_t timeout_ms);
 /* Makes a running server_stop() cut what is still in flight. Any thread. */
 void server_stop_now(struct server *s);

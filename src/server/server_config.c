@@ -177,6 +177,9 @@ static void read_cluster(struct server_config *c, const struct config *config)
     c->enable_transactions = config_bool(config, "cluster.enable_transactions");
     c->transaction_timeout = ms_of(config, "cluster.transaction_timeout");
     c->two_pc_timeout = ms_of(config, "cluster.two_pc_timeout");
+    c->is_clustered = config_is_set(config, "cluster.peers") ||
+                      config_is_set(config, "cluster.heartbeat_interval") ||
+                      config_is_set(config, "cluster.election_timeout");
     c->peer_port = (uint16_t)(peer_port != 0 ? peer_port : c->port + 1u);
 }
 
@@ -235,7 +238,8 @@ static int check_cluster(const struct server_config *c, struct error *err)
 
 const char *server_config_warning(const struct server_config *c, unsigned index)
 {
-    if (c->election_timeout < ELECTION_HEARTBEATS * c->heartbeat_interval && index-- == 0) {
+    if (c->is_clustered && c->election_timeout < ELECTION_HEARTBEATS * c->heartbeat_interval &&
+        index-- == 0) {
         return "election_timeout is below five times heartbeat_interval: a short delay on the "
                "network may elect another leader";
     }

@@ -74,6 +74,7 @@ struct server_config {
     bool insecure; /* may listen beyond loopback without authentication */
 
     /* [cluster] */
+    bool is_clustered; /* something of it was set */
     const char *node_id;
     const char *cluster_address;
     const char *cluster_peers; /* separated by spaces */

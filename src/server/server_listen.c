@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The part of server.c that opens listening sockets. */
+#include "base/mem.h"
 #include "server/server_priv.h"
 
 #include <netinet/in.h>
@@ -116,6 +117,36 @@ static int unix_listen(struct server *s, const char *path, struct error *err)
         address_add(s, "unix", path);
     }
     return rc;
+}
+
+/* Whether hosts may be listened on as [security] says (SERVER-2). */
+static int hosts_check(const struct config *config, const char *const *hosts, size_t count,
+                       struct error *err)
+{
+    struct server none = {.options = {.config = config}};
+    struct face face = {0};
+    int rc = face_resolve(&face, hosts, count, 0, err);
+
+    return rc == BLOCKDB_OK ? face_check(&none, &face, err) : rc;
+}
+
+int server_check_config(const struct config *config, struct error *err)
+{
+    AUTO(server_config_free_ptr) struct server_config *c = NULL;
+    struct tls *tls = NULL;
+    int rc = server_config_new(config, &c, err);
+
+    if (rc == BLOCKDB_OK) {
+        rc = hosts_check(config, c->hosts, c->host_count, err);
+    }
+    if (rc == BLOCKDB_OK && c->is_resp_on) {
+        rc = hosts_check(config, c->resp_hosts, c->resp_host_count, err);
+    }
+    if (rc == BLOCKDB_OK) {
+        rc = server_load_tls(c, &tls, err);
+    }
+    tls_unref(tls);
+    return rc == BLOCKDB_OK ? server_check_files(c, NULL, err) : rc;
 }
 
 int server_listen(struct server *s, struct error *err)
