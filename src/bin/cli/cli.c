@@ -145,7 +145,7 @@ static bool needs_database(const struct cli *cli)
 {
     const struct command *command = cli->args.command;
 
-    return command->open != COMMAND_OPEN_NONE && cli->db == NULL &&
+    return command_open_of(&cli->args) != COMMAND_OPEN_NONE && cli->db == NULL &&
            (command->instead == NULL || !args_has(&cli->args, command->instead));
 }
 

@@ -2,6 +2,7 @@
 #include "bin/cli/command.h"
 
 #include "base/text.h"
+#include "bin/cli/args.h"
 
 #include <string.h>
 
@@ -623,6 +624,9 @@ const struct command *const command_table[] = {
     &restore_command,
     &inspect_command,
     &redact_command,
+    &user_command,
+    &token_command,
+    &role_command,
     &shell_command,
     &help_command,
     &generate_command,
@@ -631,8 +635,15 @@ const struct command *const command_table[] = {
 
 /* Commands that scripts written for BlockDB may use and this build does not have. */
 static const char *const server_commands[] = {
-    "watch", "txn", "cluster", "user", "token", "role", "tune", "doctor",
+    "watch", "txn", "cluster", "tune", "doctor",
 };
+
+enum command_open command_open_of(const struct args *args)
+{
+    const struct command *command = args->command;
+
+    return command->open_for != NULL ? command->open_for(args) : command->open;
+}
 
 const struct command *command_find(const char *name)
 {

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct args;
 struct cli;
 
 /* One option; a table of them ends with a NULL name. */
@@ -40,6 +41,7 @@ struct command {
     unsigned arguments_min;
     unsigned arguments_max;
     enum command_open open;
+    enum command_open (*open_for)(const struct args *args); /* NULL: always as `open` says */
     const char *instead; /* option that names something else to read than a database, or NULL */
     bool prints_raw;     /* -o raw is the default */
     bool checks_damage;  /* damage found is a failed verification: exit code 5 */
@@ -51,6 +53,14 @@ struct command {
 /* All commands, in the order of the help, and the options that each of them takes. */
 extern const struct command *const command_table[];
 extern const struct option_spec global_options[];
+
+/* Rows that have a file of their own. */
+extern const struct command user_command;
+extern const struct command token_command;
+extern const struct command role_command;
+
+/* How the command of these arguments wants the database. */
+enum command_open command_open_of(const struct args *args);
 
 /* The command of that name, or NULL. */
 const struct command *command_find(const char *name);
@@ -86,6 +96,9 @@ int cmd_export_log(struct cli *cli, struct error *err);
 int cmd_backup(struct cli *cli, struct error *err);
 int cmd_restore(struct cli *cli, struct error *err);
 int cmd_inspect(struct cli *cli, struct error *err);
+int cmd_user(struct cli *cli, struct error *err);
+int cmd_token(struct cli *cli, struct error *err);
+int cmd_role(struct cli *cli, struct error *err);
 int cmd_shell(struct cli *cli, struct error *err);
 int cmd_help(struct cli *cli, struct error *err);
 int cmd_generate(struct cli *cli, struct error *err);

@@ -74,7 +74,7 @@ static int no_data_dir(struct error *err)
 
 static unsigned open_flags(const struct args *args)
 {
-    switch (args->command->open) {
+    switch (command_open_of(args)) {
     case COMMAND_OPEN_READ:
         /* get --verify waits until its entry is sealed, and somebody must seal it. */
         return args->command->run == cmd_get && args_has(args, "verify") ? 0
