@@ -66,8 +66,7 @@ static const struct option_spec token_options[] = {
      .repeatable = true},
     {.name = "expires",
      .value = "WHEN",
-     .help = "create: when it ends: 90d from now, say, or a time such as 2027-01-31T12:00:00Z; "
-             "never without this"},
+     .help = "create: when it ends, 90d from now or 2027-01-31T12:00:00Z; never without this"},
     {0},
 };
 
