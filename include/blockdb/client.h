@@ -226,7 +226,7 @@ int blockdb_client_iter_next(struct blockdb_client_iter *iter, struct blockdb_er
 const void *blockdb_client_iter_key(const struct blockdb_client_iter *iter, size_t *out_len);
 const void *blockdb_client_iter_value(const struct blockdb_client_iter *iter, size_t *out_len);
 struct blockdb_version_info blockdb_client_iter_version(const struct blockdb_client_iter *iter);
-/* Asks for pages of at most so many entries; 0: as the server likes. Before the first next. */
+/* Asks for pages of at most so many entries, up to 10000 (0: 1000). Before the first next. */
 void blockdb_client_iter_set_page(struct blockdb_client_iter *iter, unsigned entries);
 void blockdb_client_iter_free(struct blockdb_client_iter *iter);
 
@@ -374,7 +374,12 @@ int blockdb_client_verify(struct blockdb_client *client,
                           struct blockdb_verify_report *out_report, struct blockdb_error *err);
 int blockdb_client_flush(struct blockdb_client *client, struct blockdb_error *err);
 int blockdb_client_compact(struct blockdb_client *client, bool wait, struct blockdb_error *err);
-int blockdb_client_stats_get(struct blockdb_client *client, struct blockdb_stats *out_stats,
+/* Copies the database on the server's machine, into dir below the server's option backup_dir. */
+int blockdb_client_backup(struct blockdb_client *client, const char *dir,
+                          blockdb_progress_cb progress, void *progress_arg,
+                          struct blockdb_error *err);
+/* The server's figures as JSON text; `database` has the fields of struct blockdb_stats by name. */
+int blockdb_client_stats_get(struct blockdb_client *client, struct blockdb_value *out_json,
                              struct blockdb_error *err);
 
 /* ---- Any request --------------------------------------------------------------------------- */

@@ -32,6 +32,7 @@
 /* The order in which locks may be taken, lowest first; see docs/threading.md. */
 enum lock_rank {
     LOCK_RANK_PROGRAM = 5,       /* what programs lock outside of any call into the engine */
+    LOCK_RANK_CLIENT = 7,        /* the pool of libblockdb-client */
     LOCK_RANK_SERVER = 8,        /* what a server keeps beside its databases */
     LOCK_RANK_AUTH = 9,          /* limits, verified passwords, the queue of passwords */
     LOCK_RANK_ENGINE_ADMIN = 10, /* one backup, verify, close at a time */
