@@ -143,6 +143,23 @@ int blockdb_redact(struct blockdb *db, const void *key, size_t key_len, uint64_t
                    const struct blockdb_redact_options *options,
                    struct blockdb_write_result *out_result, struct blockdb_error *err);
 
+/* A version to redact. */
+struct blockdb_redact_target {
+    const void *key;
+    size_t key_len;
+    uint64_t seq;
+};
+#define BLOCKDB_REDACT_MAX 4096
+
+/* The same for 1 to BLOCKDB_REDACT_MAX versions, of one key or of several, with one reason. Either
+ * all are redacted or, when one of them cannot be, none. Each file is written anew once, however
+ * many of them it holds. *out_result tells the entries that were appended, one for each version, in
+ * the order of their seqs; versions that were redacted before get none. When all of them were, it
+ * is that of the first one, with repeated set. */
+int blockdb_redact_many(struct blockdb *db, const struct blockdb_redact_target *targets,
+                        size_t count, const struct blockdb_redact_options *options,
+                        struct blockdb_write_result *out_result, struct blockdb_error *err);
+
 #pragma GCC visibility pop
 
 #ifdef __cplusplus

@@ -50,28 +50,25 @@ void redact_set_pending(struct blockdb *db, struct redaction_list *list)
 }
 
 struct redaction_list *redact_list_with(const struct redaction_list *list,
-                                        const struct redaction_pair *pair)
+                                        const struct redaction_pair *pairs, size_t count)
 {
-    size_t count = list != NULL ? list->count : 0;
-    struct redaction_list *next = mem_alloc(sizeof(*next) + (count + 1) * sizeof(*pair));
-    size_t i;
+    size_t old_count = list != NULL ? list->count : 0;
+    struct redaction_list *next = mem_alloc(sizeof(*next) + (old_count + count) * sizeof(*pairs));
+    size_t i = 0;
+    size_t k = 0;
 
     if (next == NULL) {
         return NULL;
     }
     next->count = 0;
-    for (i = 0; i < count; i++) {
-        if (pair != NULL && pair->target_seq <= list->pairs[i].target_seq) {
-            break;
+    while (i < old_count || k < count) {
+        bool is_new = k < count &&
+                      (i == old_count || pairs[k].target_seq <= list->pairs[i].target_seq);
+
+        if (is_new) {
+            i += i < old_count && list->pairs[i].target_seq == pairs[k].target_seq;
         }
-        next->pairs[next->count++] = list->pairs[i];
-    }
-    if (pair != NULL) {
-        next->pairs[next->count++] = *pair;
-        i += i < count && list->pairs[i].target_seq == pair->target_seq;
-    }
-    for (; i < count; i++) {
-        next->pairs[next->count++] = list->pairs[i];
+        next->pairs[next->count++] = is_new ? pairs[k++] : list->pairs[i++];
     }
     return next;
 }

@@ -210,13 +210,20 @@ static int check_leaf(struct blockdb *db, uint64_t seq, const struct record *rec
 
 static uint64_t redact_seq_of(const struct redaction_list *list, uint64_t target_seq)
 {
-    size_t i = 0;
+    size_t low = 0;
+    size_t high = list->count;
 
-    while (i < list->count && list->pairs[i].target_seq != target_seq) {
-        i++;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (list->pairs[middle].target_seq < target_seq) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
     }
-    ASSERT(i < list->count);
-    return list->pairs[i].redact_seq;
+    ASSERT(low < list->count && list->pairs[low].target_seq == target_seq);
+    return list->pairs[low].redact_seq;
 }
 
 static int replace_record(void *context, uint64_t seq, struct slice bytes, struct buf *out,

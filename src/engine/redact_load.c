@@ -41,7 +41,7 @@ static int visit_record(struct blockdb *db, uint64_t seq, struct slice bytes, st
         return BLOCKDB_OK; /* the first one counts */
     }
     list = redact_list_with(atomic_load_explicit(&db->redactions.pending, memory_order_relaxed),
-                            &pair);
+                            &pair, 1);
     if (list == NULL) {
         return error_set_no_memory(err);
     }

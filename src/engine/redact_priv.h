@@ -20,10 +20,10 @@ void redact_become_idle(struct blockdb *db);
 
 /* Takes list, which may be empty or NULL, in place of the one that is pending. */
 void redact_set_pending(struct blockdb *db, struct redaction_list *list);
-/* A copy of list (may be NULL) with one pair more, unless pair is NULL, or another in its place;
- * NULL when out of memory. */
+/* A copy of list (may be NULL) with count pairs more, which ascend by target; a pair takes the
+ * place of one with its target. NULL when out of memory. */
 struct redaction_list *redact_list_with(const struct redaction_list *list,
-                                        const struct redaction_pair *pair);
+                                        const struct redaction_pair *pairs, size_t count);
 
 /* REDACT-2. redact_begin_erasing() waits for those who hold off; ECANCELED. */
 RESULT_MUST_BE_USED int redact_begin_erasing(struct blockdb *db,

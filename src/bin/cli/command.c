@@ -106,7 +106,11 @@ static const struct command delete_command = {
 };
 
 static const struct option_spec redact_options[] = {
-    {.name = "seq", .value = "N", .help = "number of the entry whose value is erased; required"},
+    {.name = "seq",
+     .value = "N",
+     .help = "number of the entry whose value is erased; may be repeated; required without --all",
+     .repeatable = true},
+    {.name = "all", .help = "erase the values of all versions of KEY"},
     {.name = "reason", .value = "TEXT", .help = "why; public, and in the log for ever; required"},
     {.name = "reason-code",
      .value = "person|legal|retention|error|other",
@@ -119,12 +123,15 @@ static const struct option_spec redact_options[] = {
 static const struct command redact_command = {
     .name = "redact",
     .arguments = "KEY",
-    .summary = "erase the value of one version of a key",
-    .help = "Appends an entry that names the version, and erases its value and salt from every "
-            "file of the database before it returns. The version, its place in the log and all "
-            "proofs stay; reads tell that it was redacted. Backups are not reached, see "
-            "docs/operate/redaction.md. Prints the number of the new entry; redacting again "
-            "appends nothing and finishes what was interrupted.",
+    .summary = "erase values of a key",
+    .help =
+        "Appends an entry for each version that is named, and erases values and salts from every "
+        "file of the database before it returns; each file is written anew once, however many "
+        "they are. The versions, their places in the log and all "
+        "proofs stay; reads tell that they were redacted. Backups are not reached, see "
+        "docs/operate/redaction.md. Prints the numbers of the entry that was redacted and of the "
+        "one that says so, of several how many and the first new one; redacting again "
+        "appends nothing and finishes what was interrupted.",
     .options = redact_options,
     .arguments_min = 1,
     .arguments_max = 1,

@@ -68,6 +68,27 @@ class Redact(CliTest):
         self.fails(3, 'redact', 'a', '--seq', seq, '--reason', 'x', says='is no version of key')
         self.fails(3, 'redact', 'k', '--seq', '12345', '--reason', 'x', says='is no version of key')
 
+    def test_many(self):
+        secrets = ['%s, number %02d' % (SECRET, i) for i in range(20)]
+        seqs = [self.ok('put', 'k', text, '--json').json()['seq'] for text in secrets]
+        self.ok('delete', 'k')
+        self.ok('put', 'other', 'stays')
+        some = [word for seq in seqs[:3] for word in ('--seq', str(seq))]
+        self.assertRegex(self.ok('redact', 'k', *some, '--reason', 'asked', '-o', 'table').out,
+                         r'^3 entries are redacted, 3 of them now, from entry \d+ on\n$')
+        for i, text in enumerate(secrets):
+            self.assertEqual(self.files_with(text) == [], i < 3, text)
+        report = self.ok('redact', 'k', '--all', '--reason', 'asked', '--json').json()
+        self.assertEqual((report['targets'], report['count']), (17, 17))
+        self.assertEqual(self.files_with(SECRET), [])
+        ledger = os.path.join(self.db, 'ledger')
+        self.assertEqual([name for name in os.listdir(ledger) if name.endswith('.blk')],
+                         ['000001-2.blk'])  # two rewritings, not twenty
+        self.assertEqual(self.ok('verify', '--json').json()['redactions'], 20)
+        self.assertEqual(self.ok('get', 'other').raw, b'stays')
+        self.fails(3, 'redact', 'k', '--all', '--reason', 'again', says='no version with a value')
+        self.fails(2, 'redact', 'k', '--all', '--seq', '1', '--reason', 'x', says='exclude')
+
     def test_export_and_import(self):
         seq = self.put_secret()
         self.ok('redact', 'k', '--seq', seq, '--reason', 'asked')

@@ -2,12 +2,14 @@
 /*
  * Redaction: after it no file holds value or salt, wherever they were, and all else is as it was.
  */
+#include "base/mem.h"
 #include "common/test_env.h"
 #include "engine/segment_edit.h"
 #include "engine_world.h"
 #include "ledger/commitment.h"
 #include "redact_test.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -339,6 +341,143 @@ static void test_interrupted(void **state)
     }
 }
 
+/* ---- Many at once ---------------------------------------------------------------------------- */
+
+#define MANY 3
+
+static struct secret many[MANY];
+
+/* All of them, and more often than once. */
+static int redact_many(struct blockdb *db, struct blockdb_write_result *result, struct error *err)
+{
+    struct blockdb_redact_target targets[2 * MANY];
+    unsigned i;
+
+    for (i = 0; i < 2 * MANY; i++) {
+        targets[i] = (struct blockdb_redact_target){SECRET_KEY, strlen(SECRET_KEY),
+                                                    many[(i + 2) % MANY].seq};
+    }
+    return blockdb_redact_many(db, targets, 2 * MANY, NULL, result, err);
+}
+
+static void put_many(struct world *w, size_t len)
+{
+    unsigned i;
+
+    world_new(w, "compression_type", "none", kept_wal);
+    for (i = 0; i < MANY; i++) {
+        world_put_many(w->db, i * NEIGHBOURS, NEIGHBOURS, 30);
+        secret_put(&many[i], w->db, len + i, world_seed + i);
+    }
+    world_put_many(w->db, MANY * NEIGHBOURS, NEIGHBOURS, 30);
+}
+
+static void check_many(struct world *w)
+{
+    unsigned i;
+
+    for (i = 0; i < MANY; i++) {
+        secret_check_hidden(&many[i], w->db);
+        assert_int_equal(secret_find(&many[i], w->disk, "/db", true), 0);
+    }
+    assert_true(secret_verify(w->db) == MANY);
+}
+
+static void test_many(void **state)
+{
+    static const size_t lens[] = {20, 3000, 70000};
+    unsigned stage;
+
+    (void)state;
+    for (stage = 0; stage < STAGE_COUNT * 3; stage++) {
+        struct blockdb_write_result result;
+        struct blockdb_write_result again;
+        struct world w;
+        struct error err;
+
+        put_many(&w, lens[stage % 3]);
+        reach(&w, (enum stage)(stage / 3), "none");
+        fixture_must(secret_redact(&many[1], w.db, &err), &err); /* the segment's revision 1 */
+        fixture_must(redact_many(w.db, &result, &err), &err);
+        assert_true(result.count == MANY - 1 && !result.repeated);
+        assert_int_equal(world_files_with(&w, "000001-2.blk").files, 1); /* rewritten once */
+        check_many(&w);
+        fixture_must(redact_many(w.db, &again, &err), &err);
+        assert_true(again.repeated && again.first_seq == result.first_seq);
+        reopen(&w, "none");
+        check_many(&w);
+        world_free(&w);
+    }
+}
+
+static void test_all_or_none(void **state)
+{
+    struct blockdb_redact_target targets[2] = {{SECRET_KEY, strlen(SECRET_KEY), 0},
+                                               {"key000000", 9, 0}};
+    struct blockdb_value value = {0};
+    struct world w;
+    struct error err;
+
+    (void)state;
+    put_many(&w, 500);
+    targets[0].seq = many[0].seq;
+    targets[1].seq = many[1].seq; /* another key's */
+    assert_int_equal(blockdb_redact_many(w.db, targets, 2, NULL, NULL, &err), BLOCKDB_ENOTFOUND);
+    fixture_must(blockdb_get_entry(w.db, many[0].seq, NULL, &value, &err), &err);
+    assert_int_equal(blockdb_redact_many(w.db, targets, 0, NULL, NULL, &err), BLOCKDB_EINVAL);
+    assert_int_equal(blockdb_redact_many(w.db, targets, BLOCKDB_REDACT_MAX + 1, NULL, NULL, &err),
+                     BLOCKDB_EINVAL);
+    targets[1].key_len = 0;
+    assert_int_equal(blockdb_redact_many(w.db, targets, 2, NULL, NULL, &err), BLOCKDB_EINVAL);
+    assert_true(secret_verify(w.db) == 0);
+    blockdb_value_deinit(&value);
+    world_free(&w);
+}
+
+struct countdown {
+    pthread_t thread;
+    uint64_t left;
+};
+
+static bool fail_nth(void *context)
+{
+    struct countdown *c = context;
+
+    return pthread_equal(c->thread, pthread_self()) && c->left > 0 && --c->left == 0;
+}
+
+static void test_many_without_memory(void **state)
+{
+    struct countdown c = {.thread = pthread_self()};
+    uint64_t n = 0;
+    int rc = BLOCKDB_ENOMEM;
+
+    (void)state;
+    mem_set_fail_hook(fail_nth, &c);
+    while (rc != BLOCKDB_OK) {
+        struct blockdb_write_result result;
+        struct world w;
+        struct error err;
+
+        put_many(&w, 100);
+        n += test_rounds(3, 1);
+        c.left = n;
+        rc = redact_many(w.db, &result, &err);
+        c.left = 0;
+        if (rc < 0 && rc != BLOCKDB_ENOMEM) {
+            /* The disk in memory needs memory, too: to the engine that may be a failed sync, which
+             * only opening again mends. */
+            IGNORE_RESULT(blockdb_close(w.db, &err)); /* it tells of the same failure */
+            world_open(&w, "compression_type", "none", kept_wal);
+        }
+        fixture_must(redact_many(w.db, &result, &err), &err);
+        check_many(&w);
+        world_free(&w);
+    }
+    mem_set_fail_hook(NULL, NULL);
+    assert_true(n > 10);
+}
+
 /* ---- A mark without an order is tampering ---------------------------------------------------- */
 
 struct forgery {
@@ -409,7 +548,8 @@ int main(void)
         cmocka_unit_test(test_refusals),     cmocka_unit_test(test_views_from_before),
         cmocka_unit_test(test_recycled_wal), cmocka_unit_test(test_backup_after),
         cmocka_unit_test(test_interrupted),  cmocka_unit_test(test_read_ahead),
-        cmocka_unit_test(test_forged),
+        cmocka_unit_test(test_forged),       cmocka_unit_test(test_many),
+        cmocka_unit_test(test_all_or_none),  cmocka_unit_test(test_many_without_memory),
     };
 
     world_seed = test_seed();

@@ -57,11 +57,11 @@ static void test_model(void **state)
     for (codec = 0; codec < CODEC_COUNT; codec++) {
         run_model(seed + codec,
                   &(struct segments_options){.codec = (uint8_t)codec, .cache = with_cache},
-                  test_rounds(60, 1500));
+                  test_rounds(60, 600));
     }
-    run_model(seed, &(struct segments_options){.codec = CODEC_LZ4}, test_rounds(60, 1500));
+    run_model(seed, &(struct segments_options){.codec = CODEC_LZ4}, test_rounds(60, 600));
     run_model(seed, &(struct segments_options){.codec = CODEC_ZSTD, .direct_io = true},
-              test_rounds(60, 1500));
+              test_rounds(60, 600));
 }
 
 static void test_lookups(void **state)
