@@ -171,7 +171,7 @@ static int interest_of(const struct conn *c)
 {
     bool is_wanted = !c->is_ending && !c->is_paused && !c->is_high && c->view_len < c->input_max;
     bool can_read = !c->has_ended && (c->is_lingering || is_wanted);
-    bool must_write = output_len(&c->output) > 0 || c->read_wants_write;
+    bool must_write = c->is_blocked || c->read_wants_write;
 
     return (can_read ? UV_READABLE : 0) | (must_write ? UV_WRITABLE : 0);
 }

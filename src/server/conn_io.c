@@ -253,6 +253,7 @@ void conn_flush(struct conn *c)
         counter_add(&c->group->counters.sent_bytes, sent);
         loop_timer_cancel(c->loop, &c->stall);
     }
+    c->is_blocked = output_len(&c->output) > 0;
     tail_release(c);
     backlog_check(c);
 }

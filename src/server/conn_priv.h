@@ -81,6 +81,7 @@ struct conn {
     bool is_turn_set : 1;     /* the turn task is linked */
     bool is_reserve : 1;
     bool is_refused : 1;
+    bool is_blocked : 1;       /* the socket did not take all output */
     bool read_wants_write : 1; /* the transport reads again when the socket is writable */
 
     /* Input: `view` is what the protocol sees. It lies in the group's scratch memory while input()
