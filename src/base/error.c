@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/error.h"
 
+#include "base/utf8.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,6 +60,14 @@ const char *blockdb_status_name(int code)
     return "unknown error";
 }
 
+/* Marks a message as cut that should have had len bytes. */
+static void mark_cut(struct error *err, int len)
+{
+    if (len >= (int)sizeof(err->message)) {
+        utf8_cut(err->message, sizeof(err->message) - 1);
+    }
+}
+
 int error_set(struct error *err, int code, const char *format, ...)
 {
     va_list args;
@@ -67,7 +77,7 @@ int error_set(struct error *err, int code, const char *format, ...)
     }
     err->code = code;
     va_start(args, format);
-    (void)vsnprintf(err->message, sizeof(err->message), format, args);
+    mark_cut(err, vsnprintf(err->message, sizeof(err->message), format, args));
     va_end(args);
     return code;
 }
@@ -86,8 +96,9 @@ int error_wrap(struct error *err, int code, const char *format, ...)
     len = vsnprintf(err->message, sizeof(err->message), format, args);
     va_end(args);
     if (len >= 0 && (size_t)len < sizeof(err->message)) {
-        (void)snprintf(err->message + len, sizeof(err->message) - (size_t)len, ": %s", inner);
+        len += snprintf(err->message + len, sizeof(err->message) - (size_t)len, ": %s", inner);
     }
+    mark_cut(err, len);
     err->code = code;
     return code;
 }
@@ -142,9 +153,10 @@ int error_set_errno(struct error *err, int errno_value, const char *format, ...)
     len = vsnprintf(err->message, sizeof(err->message), format, args);
     va_end(args);
     if (len >= 0 && (size_t)len < sizeof(err->message)) {
-        (void)snprintf(err->message + len, sizeof(err->message) - (size_t)len, ": %s",
-                       strerror_r(errno_value, reason, sizeof(reason)));
+        len += snprintf(err->message + len, sizeof(err->message) - (size_t)len, ": %s",
+                        strerror_r(errno_value, reason, sizeof(reason)));
     }
+    mark_cut(err, len);
     return code;
 }
 

@@ -15,3 +15,16 @@ size_t utf8_character_len(struct slice text);
 
 /* Whether text is well-formed from end to end; an empty text is. */
 bool utf8_valid(struct slice text);
+
+/* Whether text starts with a character that would do something to a terminal instead of being
+ * shown: controls of ASCII and of U+0080 to U+009F, line separators, changes of direction. text
+ * starts with a character. */
+bool utf8_is_control(struct slice text);
+
+/* Writes the bytes of a stranger to out, of cap bytes (at least 16), for people to read: characters
+ * as they are, controls and what is no UTF-8 as \xNN. What does not fit is cut as by utf8_cut(). */
+void utf8_show(struct slice text, char *out, size_t cap);
+
+/* Ends a text that was cut after len bytes in "...", behind its last whole word or, when that is
+ * far, its last whole character. len is at least 8. */
+void utf8_cut(char *text, size_t len);

@@ -3,6 +3,7 @@
 
 #include "base/lines.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "ledger/checkpoint.h"
 #include "ledger/cosignature.h"
 #include "wire/add_checkpoint.h"
@@ -89,17 +90,16 @@ static int build_body(struct attempt *a, uint64_t old_size, struct error *err)
 
 /* ---- Answers ------------------------------------------------------------------------------- */
 
-/* What the witness says, cut and made printable, for messages. */
+/* The first line of what the witness says, cut and made printable, for messages. */
 static const char *told(const struct attempt *a, char out[TOLD_LEN_MAX + 1])
 {
     struct slice body = buf_slice(&a->response.body);
-    size_t len = body.len < TOLD_LEN_MAX ? body.len : TOLD_LEN_MAX;
-    size_t i;
+    struct slice line;
 
-    for (i = 0; i < len && body.data[i] != '\n'; i++) {
-        out[i] = body.data[i] >= 0x20 && body.data[i] < 0x7f ? (char)body.data[i] : '?';
+    if (!slice_take_until(&body, '\n', &line)) {
+        line = body;
     }
-    out[i] = '\0';
+    utf8_show(line, out, TOLD_LEN_MAX + 1);
     return out;
 }
 

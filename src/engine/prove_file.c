@@ -200,8 +200,8 @@ static int check_range(const struct proof_file *f, struct error *err)
     if (len <= COMMITMENT_WHOLE_MAX) {
         return error_set(err, BLOCKDB_EINVAL,
                          "the value of entry %" PRIu64 " has %" PRIu64
-                         " bytes; parts can be proven of values longer than %u",
-                         f->entry.seq, len, COMMITMENT_WHOLE_MAX);
+                         " byte%s; parts can be proven of values longer than %u",
+                         f->entry.seq, len, len == 1 ? "" : "s", COMMITMENT_WHOLE_MAX);
     }
     if (offset > len || f->options->range_len > len - offset) {
         return error_set(err, BLOCKDB_EINVAL,

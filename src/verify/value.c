@@ -29,8 +29,8 @@ int value_check(const struct value_claim *claim, const uint8_t *salt, struct sli
 
     if (value.len != claim->len) {
         return error_set(err, BLOCKDB_ETAMPERED,
-                         "the value has %zu bytes, that of the entry has %" PRIu64, value.len,
-                         claim->len);
+                         "the value has %zu byte%s, that of the entry has %" PRIu64, value.len,
+                         value.len == 1 ? "" : "s", claim->len);
     }
     commitment_compute(salt, value, &commitment);
     if (!hash_equal(&commitment, claim->commitment)) {

@@ -269,6 +269,10 @@ static void fields_print_lines(struct out *out, const struct field *fields, size
     size_t i;
 
     for (i = 0; i < count; i++) {
+        if (fields[i].type == FIELD_TEXT && fields[i].text[0] == '\0' &&
+            fields[i].heading == NULL) {
+            continue; /* there is nothing to say */
+        }
         if (fields[i].heading != NULL) {
             out_format(out, "%s%s\n", i > 0 ? "\n" : "", fields[i].heading);
         }

@@ -366,6 +366,37 @@ static void test_sizes_and_durations_are_read(void **state)
     assert_int_equal(number_parse("1 ", &value, NULL), BLOCKDB_EINVAL);
 }
 
+/* What a stranger says is shown as it is, but does nothing to a terminal. */
+static void test_utf8_shown(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *shown;
+    } cases[] = {
+        {"", ""},
+        {"plain", "plain"},
+        {"\xe2\x80\x94 log", "\xe2\x80\x94 log"}, /* an em dash */
+        {"\xf0\x9f\x94\x92", "\xf0\x9f\x94\x92"},
+        {"a\x1b[31mb", "a\\x1b[31mb"},
+        {"\xc2\x9b", "\\xc2\\x9b"},
+        {"\xe2\x80\xae", "\\xe2\\x80\\xae"},
+        {"\xff\t\x7f", "\\xff\\x09\\x7f"},
+        {"\xe2\x80", "\\xe2\\x80"},
+        {"one two three four", "one two three..."},
+        {"onetwothreefourfive", "onetwothreefo..."},
+        {"\xe2\x80\x94\xe2\x80\x94\xe2\x80\x94\xe2\x80\x94\xe2\x80\x94\xe2\x80\x94",
+         "\xe2\x80\x94\xe2\x80\x94\xe2\x80\x94\xe2\x80\x94..."},
+    };
+    char out[17];
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        utf8_show(slice_of_text(cases[i].text), out, sizeof(out));
+        assert_string_equal(out, cases[i].shown);
+    }
+}
+
 static void test_utf8(void **state)
 {
     static const char *const good[] = {
@@ -472,6 +503,7 @@ int main(void)
         cmocka_unit_test(test_sizes_and_durations_are_written),
         cmocka_unit_test(test_sizes_and_durations_are_read),
         cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_utf8_shown),
         cmocka_unit_test(test_suggestions),
         cmocka_unit_test(test_bytes_are_shown),
     };

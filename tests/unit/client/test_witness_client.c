@@ -267,6 +267,8 @@ static int submit_canned(struct fixture *f, const struct canned_answer *answers,
     "HTTP/1.1 409 Conflict\r\nContent-Type: text/x.tlog.size\r\nContent-Length: " len              \
     "\r\n\r\n" text
 
+#define DASH "\xe2\x80\x94" /* shown as it is */
+
 static void test_strange_answers(void **state)
 {
     static const struct {
@@ -281,6 +283,7 @@ static void test_strange_answers(void **state)
         {"HTTP/1.1 500 Oh\r\nContent-Length: 5\r\n\r\n\x1b[2J\n", BLOCKDB_EIO},
         {"HTTP/1.1 400 Bad\r\nContent-Length: 4\r\n\r\nbad\n", BLOCKDB_EIO},
         {"HTTP/1.1 403 No\r\nContent-Length: 3\r\n\r\nno\n", BLOCKDB_EDENIED},
+        {"HTTP/1.1 403 No\r\nContent-Length: 7\r\n\r\n" DASH " no\n", BLOCKDB_EDENIED},
         {"HTTP/1.1 422 No\r\nContent-Length: 3\r\n\r\nno\n", BLOCKDB_ETAMPERED},
         {SIZE_ANSWER("x\n", "2"), BLOCKDB_EIO},
         {SIZE_ANSWER("", "0"), BLOCKDB_EIO},
@@ -299,6 +302,8 @@ static void test_strange_answers(void **state)
             fail_msg("answer %zu: %d, %s", i, rc, outcome.error.message);
         }
         assert_null(strchr(outcome.error.message, '\x1b'));
+        assert_true(strstr(cases[i].answer, DASH) == NULL ||
+                    strstr(outcome.error.message, DASH " no") != NULL);
     }
 }
 
