@@ -1,22 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The attempts of struct auth: credentials of each kind, and what becomes of them. */
-#include "base/base64.h"
-#include "base/lines.h"
 #include "base/mem.h"
 #include "crypto/password.h"
 #include "crypto/secret.h"
 #include "os/os.h"
 #include "server/audit_log.h"
 #include "server/auth.h"
+#include "server/auth_credentials.h"
 #include "server/auth_priv.h"
 #include "server/limit.h"
 #include "server/token.h"
 
-#include <strings.h>
-
 #define NS_PER_MS 1000000U
 #define BUSY_WAIT_MS 1000
-#define BASIC_BYTES_MAX (PRINCIPAL_NAME_MAX + 1 + AUTH_PASSWORD_MAX)
 
 /* ---- Verdicts ------------------------------------------------------------------------------ */
 
@@ -381,51 +377,11 @@ void auth_verify(struct auth *auth, struct auth_job *job)
 
 /* ---- Certificates -------------------------------------------------------------------------- */
 
-/* The first name of a kind in "DNS:a,email:b". */
-static struct slice first_name(const char *san, const char *kind)
-{
-    struct slice rest = slice_of_text(san);
-    struct slice prefix = slice_of_text(kind);
-
-    while (rest.len > 0) {
-        struct slice item;
-
-        if (!slice_take_until(&rest, ',', &item)) {
-            item = rest;
-            rest = slice_of(NULL, 0);
-        }
-        while (item.len > 0 && item.data[0] == ' ') {
-            item = slice_of(item.data + 1, item.len - 1);
-        }
-        if (slice_has_prefix(item, prefix)) {
-            return slice_of(item.data + prefix.len, item.len - prefix.len);
-        }
-    }
-    return slice_of(NULL, 0);
-}
-
-static struct slice certified_name(const struct auth_policy *policy,
-                                   const struct auth_client *client)
-{
-    switch (policy->tls_users) {
-    case AUTH_TLS_COMMON_NAME:
-        return client->cert_name != NULL ? slice_of_text(client->cert_name) : slice_of(NULL, 0);
-    case AUTH_TLS_DNS:
-        return client->cert_san != NULL ? first_name(client->cert_san, "DNS:") : slice_of(NULL, 0);
-    case AUTH_TLS_EMAIL:
-        return client->cert_san != NULL ? first_name(client->cert_san, "email:")
-                                        : slice_of(NULL, 0);
-    case AUTH_TLS_OFF:
-        break;
-    }
-    return slice_of(NULL, 0);
-}
-
 /* The user that the client's certificate names and who may come in, or NULL. Inside the epoch. */
 static const struct auth_user *certified_user(const struct auth *auth,
                                               const struct auth_client *client)
 {
-    struct slice name = certified_name(auth_current_policy(auth), client);
+    struct slice name = auth_certified_name(auth_current_policy(auth)->tls_users, client);
     const struct auth_user *user;
     char text[USER_NAME_MAX + 1];
 
@@ -496,65 +452,27 @@ enum auth_verdict auth_password(struct auth *auth, const struct auth_client *cli
     return check_password(auth, job, name.len > 0 ? name : slice_of_text("default"), password);
 }
 
-/* Takes "Scheme " off the front of *value. */
-static bool take_scheme(struct slice *value, const char *scheme)
-{
-    size_t len = strlen(scheme);
-
-    if (value->len <= len || strncasecmp((const char *)value->data, scheme, len) != 0 ||
-        value->data[len] != ' ') {
-        return false;
-    }
-    while (len < value->len && value->data[len] == ' ') {
-        len++;
-    }
-    *value = slice_of(value->data + len, value->len - len);
-    return true;
-}
-
-static enum auth_verdict check_basic(struct auth *auth, const struct auth_client *client,
-                                     struct slice text, struct auth_job *job)
-{
-    uint8_t bytes[BASIC_BYTES_MAX];
-    enum auth_verdict verdict;
-    struct slice name;
-    struct slice rest;
-    size_t len;
-
-    if (base64_check(text, &len) < 0 || len > sizeof bytes || base64_decode(text, bytes, len) < 0) {
-        return conclude(job, AUTH_MALFORMED,
-                        "the header Authorization: Basic is followed by base64 of name:password, "
-                        "of at most 1089 bytes");
-    }
-    rest = slice_of(bytes, len);
-    if (slice_take_until(&rest, ':', &name)) {
-        verdict = auth_password(auth, client, name, rest, job);
-    } else {
-        verdict = conclude(job, AUTH_MALFORMED,
-                           "the header Authorization: Basic holds no colon between name and "
-                           "password");
-    }
-    secret_wipe(bytes, sizeof bytes);
-    return verdict;
-}
-
 enum auth_verdict auth_http(struct auth *auth, const struct auth_client *client,
                             struct slice authorization, struct auth_job *job)
 {
+    enum auth_verdict verdict;
+    struct auth_header header;
+    const char *fault;
+
     if (authorization.len == 0) {
         return auth_nothing(auth, client, job);
     }
     if (decide_ahead(auth, client, job)) {
         return job->verdict;
     }
-    if (take_scheme(&authorization, "Bearer")) {
-        return check_token(auth, job, authorization);
+    if (auth_header_parse(authorization, &header, &fault) < 0) {
+        return conclude(job, AUTH_MALFORMED, fault);
     }
-    if (take_scheme(&authorization, "Basic")) {
-        return check_basic(auth, client, authorization, job);
-    }
-    return conclude(job, AUTH_MALFORMED,
-                    "the header Authorization begins with Basic or Bearer and a space");
+    verdict = header.scheme == AUTH_BEARER
+                  ? check_token(auth, job, header.secret)
+                  : auth_password(auth, client, header.name, header.secret, job);
+    auth_header_wipe(&header);
+    return verdict;
 }
 
 /* ---- Sessions ------------------------------------------------------------------------------ */
