@@ -120,10 +120,14 @@ static int read_keys(struct blockdb *db, struct error *err)
     return rc;
 }
 
-/* Nothing is signed any more, for the reason in err. */
+/* Nothing is signed any more, for the reason in err. Damage is broken evidence: what was signed is
+ * not known any more. */
 static void refuse(struct blockdb *db, const struct error *err)
 {
     db->heads->refusal = *err;
+    if (err->code == BLOCKDB_ECORRUPT || err->code == BLOCKDB_EFOREIGN) {
+        db->heads->refusal.code = BLOCKDB_ETAMPERED;
+    }
     heads_file_close(TAKE(db->heads->file));
     event_tell(db, BLOCKDB_EVENT_WARNING, "heads", "%s", err->message);
 }
@@ -269,12 +273,18 @@ int heads_open(struct blockdb *db, struct error *err)
     rc = compare(db, err);
     if (rc == BLOCKDB_ETAMPERED || rc == BLOCKDB_ECORRUPT) {
         refuse(db, err);
-        h->refusal.code = BLOCKDB_ETAMPERED;
         h->forbids_writing = true;
         db->read_only = true;
         return BLOCKDB_OK;
     }
     return rc < 0 ? rc : heads_show(h, err);
+}
+
+int heads_verify(const struct blockdb *db, struct error *err)
+{
+    const struct error *refusal = &db->heads->refusal;
+
+    return refusal->code != 0 ? error_set(err, refusal->code, "%s", refusal->message) : BLOCKDB_OK;
 }
 
 bool heads_forbid_writing(const struct blockdb *db, struct error *err)

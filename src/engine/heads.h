@@ -73,6 +73,10 @@ void heads_close(struct blockdb *db);
 /* The reason why a database that was opened for writing is read-only; false when there is none. */
 bool heads_forbid_writing(const struct blockdb *db, struct error *err);
 
+/* Whether the file of heads is whole, is there if heads were signed, and the log is what they say,
+ * as found when opening. ETAMPERED; EVERSION. */
+RESULT_MUST_BE_USED int heads_verify(const struct blockdb *db, struct error *err);
+
 /* Copies the file of heads to the ledger directory of a copy of the same epoch. What is in the file
  * is sealed, so the copy's sealed point must be taken later. */
 RESULT_MUST_BE_USED int heads_copy(struct blockdb *db, const char *ledger_dir, struct error *err);

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "engine/db.h"
+#include "engine/heads.h"
 #include "ledger/merkle.h"
 
 #include <inttypes.h>
@@ -335,6 +336,9 @@ int blockdb_verify(struct blockdb *db, const struct blockdb_verify_options *opti
     rc = prepare(v, options, err);
     if (rc == BLOCKDB_OK) {
         rc = run(v, options, &root, err);
+    }
+    if (rc == BLOCKDB_OK) {
+        rc = heads_verify(db, err); /* last: what is wrong with the log itself is told first */
     }
     if (v->state != NULL && out_report != NULL) {
         fill_report(v, &root, out_report);

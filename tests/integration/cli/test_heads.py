@@ -144,6 +144,30 @@ class Checkpoint(HeadTest):
         self.assertEqual(len(self.checkpoint(key='new').split('\n\n', 1)[1].splitlines()), 1)
         self.ok('verify')
 
+    def test_broken_heads_have_one_exit_code(self):
+        _, vkey = self.keygen()
+        self.signed('put', 'a', '1')
+        self.ok('verify')  # nothing was signed on demand, or it is whole
+        self.checkpoint()
+        path = os.path.join(self.db, 'ledger', 'heads')
+        with open(path, 'rb') as f:
+            whole = f.read()
+        for content, says in ((whole[:20] + b'\xff' + whole[21:], 'heads'),
+                              (None, 'missing although heads of this log were signed')):
+            if content is None:
+                os.unlink(path)
+            else:
+                with open(path, 'wb') as f:
+                    f.write(content)
+            for words in (['verify'], ['checkpoint'], ['checkpoint', '--no-sign'],
+                          ['prove', '--seq', '0'],
+                          ['audit', '--state', self.path('state-file'), '--key', vkey]):
+                result = self.signed(*words)
+                self.assertEqual(result.code, 5, '%s: %s' % (words, result.err))
+                self.assertIn(says, result.err, words)
+            self.assertEqual(self.signed('get', 'a').raw, b'1')
+            self.assertEqual(self.signed('put', 'b', '2').code, 0)
+
     def test_restored_directory_is_another_log(self):
         self.keygen()
         self.ok('put', 'a', '1')
