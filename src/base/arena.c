@@ -25,7 +25,7 @@ struct arena_pool {
     struct mutex mu;
     /* guarded by mu */
     struct arena_chunk *chunks; /* each of ARENA_CHUNK_BYTES */
-    size_t len_bytes;
+    atomic_size_t len_bytes;    /* changed under mu; accounts read it without */
 };
 
 struct arena_pool *arena_pool_new(size_t max_bytes)
@@ -78,12 +78,7 @@ void arena_pool_free(struct arena_pool *pool)
 
 size_t arena_pool_bytes(struct arena_pool *pool)
 {
-    size_t len_bytes;
-
-    mutex_lock(&pool->mu);
-    len_bytes = pool->len_bytes;
-    mutex_unlock(&pool->mu);
-    return len_bytes;
+    return atomic_load_explicit(&pool->len_bytes, memory_order_relaxed);
 }
 
 static void wipe_chunks(struct arena_chunk *chunk)

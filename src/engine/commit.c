@@ -118,10 +118,12 @@ static void answer_group(struct blockdb *db, struct commit_request *group,
                          const struct commit_request *own)
 {
     struct submission *done = NULL;
+    uint64_t bytes = 0;
 
     while (group != NULL) {
         struct commit_request *next = group->next; /* a woken waiter's request is gone */
 
+        bytes += request_bytes(group);
         if (group->cb != NULL) {
             struct submission *submission = submission_of_request(group);
 
@@ -134,6 +136,7 @@ static void answer_group(struct blockdb *db, struct commit_request *group,
         group = next;
     }
     submission_free_all(&db->submissions, done);
+    account_subtract(db, ACCOUNT_COMMIT_QUEUE, bytes);
 }
 
 /* Commits one group; the caller leads. */
@@ -155,8 +158,11 @@ static void lead(struct blockdb *db, const struct commit_request *own)
     answer_group(db, group, own);
 }
 
-static void enqueue_locked(struct commit *c, struct commit_request *request) REQUIRES(c->mu)
+static void enqueue_locked(struct blockdb *db, struct commit_request *request)
+    REQUIRES(db->commit.mu)
 {
+    struct commit *c = &db->commit;
+
     request->next = NULL;
     request->promoted = false;
     if (c->tail != NULL) {
@@ -167,6 +173,9 @@ static void enqueue_locked(struct commit *c, struct commit_request *request) REQ
     c->tail = request;
     c->queued_bytes += request_bytes(request);
     c->queued_count++;
+    /* Without looking at the caches: the leader does that for the group. */
+    atomic_fetch_add_explicit(&db->account.held[ACCOUNT_COMMIT_QUEUE], request_bytes(request),
+                              memory_order_relaxed);
 }
 
 static int refuse_closed(struct error *err)
@@ -185,7 +194,7 @@ int commit_run(struct blockdb *db, struct commit_request *request)
         mutex_unlock(&c->mu);
         return refuse_closed(&request->error);
     }
-    enqueue_locked(c, request);
+    enqueue_locked(db, request);
     lead_now = !c->leading;
     c->leading = true;
     mutex_unlock(&c->mu);
@@ -200,11 +209,21 @@ int commit_run(struct blockdb *db, struct commit_request *request)
     return request->status;
 }
 
+/* What is queued goes on whatever memory there is, so a queue that has something will get shorter.
+ */
+static bool is_full_locked(struct blockdb *db, const struct commit *c) REQUIRES(c->mu)
+{
+    uint64_t held = atomic_load_explicit(&db->account.held[ACCOUNT_COMMIT_QUEUE],
+                                         memory_order_relaxed);
+
+    return c->queued_bytes > QUEUED_BYTES_MAX ||
+           (c->queued_bytes > 0 && !account_fits(db, account_group_bytes(held)));
+}
+
 static int refuse_full(struct error *err)
 {
     return error_set(err, BLOCKDB_EWOULDBLOCK,
-                     "more than %u bytes wait to be committed; submit it again later",
-                     QUEUED_BYTES_MAX);
+                     "too much waits to be committed, or memory is short; submit it again later");
 }
 
 int commit_submit(struct blockdb *db, struct commit_request *request, bool no_wait,
@@ -216,7 +235,7 @@ int commit_submit(struct blockdb *db, struct commit_request *request, bool no_wa
         return db_refuse_read_only(db, err);
     }
     mutex_lock(&c->mu);
-    while (c->queued_bytes > QUEUED_BYTES_MAX && !c->stopped) {
+    while (is_full_locked(db, c) && !c->stopped) {
         if (no_wait) {
             mutex_unlock(&c->mu);
             return refuse_full(err);
@@ -227,7 +246,7 @@ int commit_submit(struct blockdb *db, struct commit_request *request, bool no_wa
         mutex_unlock(&c->mu);
         return refuse_closed(err);
     }
-    enqueue_locked(c, request);
+    enqueue_locked(db, request);
     if (!c->leading) {
         c->leading = true;
         c->committer_lead = true;

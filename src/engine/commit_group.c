@@ -602,5 +602,6 @@ void commit_group_run(struct blockdb *db, struct commit_request *requests)
     if (rc < 0) {
         answer_all(&g, rc, &err);
     }
+    atomic_store_explicit(&db->account.held[ACCOUNT_GROUP], 0, memory_order_relaxed);
     latency_record_alone(&db->commit.group_latency, os_monotonic_ns(db->os) - start_ns);
 }

@@ -24,6 +24,7 @@
 #include "base/arena.h"
 #include "base/epoch.h"
 #include "base/lock.h"
+#include "engine/account.h"
 #include "engine/commit.h"
 #include "engine/counters.h"
 #include "engine/event.h"
@@ -88,6 +89,7 @@ struct blockdb {
 
     /* Parts with threads and locks of their own. */
     struct failure failure;
+    struct account account;
     struct counters counters;
     struct work_latencies latencies;
     struct commit commit;

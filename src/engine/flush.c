@@ -56,9 +56,15 @@ static int write_table(struct blockdb *db, const struct memtable *mt, struct mer
                        struct error *err)
 {
     struct merge_options options;
+    uint64_t bytes;
+    int rc;
 
     install_merge_options(db, &options);
-    return merge_flush(&options, mt, result, err);
+    bytes = merge_memory_bytes(&options, 0, memtable_bytes(mt));
+    account_add(db, ACCOUNT_WORK, bytes);
+    rc = merge_flush(&options, mt, result, err);
+    account_subtract(db, ACCOUNT_WORK, bytes);
+    return rc;
 }
 
 static int flush_memtable(struct blockdb *db, const struct memtable *mt, enum flush_when when,

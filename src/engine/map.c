@@ -97,10 +97,17 @@ void map_give_tree(struct map *m)
     mutex_unlock(&m->mu);
 }
 
+void map_note_memory_locked(struct map *m)
+{
+    /* Without looking at the caches: the next group of commits does. */
+    atomic_store_explicit(&m->db->account.held[ACCOUNT_MAP], m->memory_bytes, memory_order_relaxed);
+}
+
 void map_note_state_locked(struct map *m)
 {
     m->leaf_count = map_tree_leaf_count(m->tree);
     m->memory_bytes = map_tree_bytes(m->tree);
+    map_note_memory_locked(m);
     m->file_bytes = map_tree_file_bytes(m->tree);
 }
 

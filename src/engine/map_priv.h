@@ -87,6 +87,8 @@ void map_take_tree(struct map *m);
 void map_give_tree(struct map *m);
 /* Tells what the tree is now; by whoever has it. */
 void map_note_state_locked(struct map *m) REQUIRES(m->mu);
+/* Puts memory_bytes into the account. */
+void map_note_memory_locked(struct map *m) REQUIRES(m->mu);
 
 /* Opens the tree where there is none, and reads the ledger until the map follows. OK also when it
  * is to stop. ETAMPERED: the map differs from what the last header says. */

@@ -133,6 +133,7 @@ static void drop_tree(struct map *m)
     }
     m->next_seq = 0;
     m->memory_bytes = 0;
+    map_note_memory_locked(m);
     mutex_unlock(&m->mu);
     map_give_tree(m);
 }

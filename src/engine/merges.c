@@ -6,6 +6,8 @@
 #include "engine/db.h"
 #include "engine/install.h"
 
+/* A second merge begins only where so much would fit. */
+#define MERGE_BYTES_LEAST (16u << 20)
 #define RETRY_NS (100 * 1000000ULL)
 
 struct merge_policy workers_policy(const struct blockdb *db)
@@ -75,7 +77,8 @@ static int take_job(struct blockdb *db, struct read_state **out_state, struct me
     /* Loaded under the lock: a job publishes before its tables cease to be busy, so a table that
      * is here and not busy is in force. */
     state = db_read_state_ref(db);
-    if (!w->stopped && !w->merges_stopped) {
+    if (!w->stopped && !w->merges_stopped &&
+        (w->running_merges == 0 || account_fits(db, MERGE_BYTES_LEAST))) { /* ACCOUNT-2 */
         rc = pick_locked(db, w, state, job);
     }
     if (rc == BLOCKDB_OK && w->busy_count + job->number_count > WORKERS_BUSY_MAX) {
@@ -136,6 +139,8 @@ static int rewrite(struct blockdb *db, const struct read_state *state, const str
     AUTO(mem_free_ptr) struct table **tables = mem_calloc(job->number_count, sizeof(*tables));
     AUTO(mem_free_ptr) struct merge_input *inputs = mem_calloc(job->run_count, sizeof(*inputs));
     struct merge_options options;
+    uint64_t bytes;
+    int rc;
 
     if (tables == NULL || inputs == NULL) {
         return error_set_no_memory(err);
@@ -145,7 +150,11 @@ static int rewrite(struct blockdb *db, const struct read_state *state, const str
     options.level = job->target_level;
     options.table_bytes_max = job->table_bytes_max;
     options.progress_keys = &db->workers.merged_keys;
-    return merge_tables(&options, inputs, job->run_count, result, err);
+    bytes = merge_memory_bytes(&options, job->run_count, job->bytes);
+    account_add(db, ACCOUNT_WORK, bytes);
+    rc = merge_tables(&options, inputs, job->run_count, result, err);
+    account_subtract(db, ACCOUNT_WORK, bytes);
+    return rc;
 }
 
 static int run_job(struct blockdb *db, const struct read_state *state, const struct merge_job *job,

@@ -167,6 +167,7 @@ static int make_parts(struct blockdb *db, struct error *err)
     failure_init(&db->failure);
     ticker_init(&db->ticker);
     notify_init(&db->notify);
+    account_init(&db->account, settings);
     submission_pool_init(&db->submissions);
     redactions_init(&db->redactions);
     db->epoch = epoch_new();
@@ -327,6 +328,7 @@ static int publish_tables(struct blockdb *db, const struct manifest_state *state
     struct memtable_options options = {
         .pool = db->arena_pool,
         .filter_bytes = db_memtable_filter_bytes(db),
+        .account = &db->account.held[ACCOUNT_MEMTABLES],
     };
     AUTO(memtable_unref_ptr) struct memtable *mt = memtable_new(&options);
     int rc = open_tables(db, state, &tables, err);
@@ -477,6 +479,7 @@ static void db_free(struct blockdb *db)
         redactions_deinit(&db->redactions);
         ticker_deinit(&db->ticker);
         notify_deinit(&db->notify);
+        account_deinit(&db->account);
         submission_pool_deinit(&db->submissions);
         failure_deinit(&db->failure);
         mutex_deinit(&db->state_mu);

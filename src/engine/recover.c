@@ -570,6 +570,7 @@ static int recover_steps(struct recovery *r, const struct manifest_state *state,
     }
     sealer_start_at(&db->sealer, &r->tip);
     seal_queue_init(&db->seal_queue, tip_seq(&r->tip));
+    db->seal_queue.account = &db->account.held[ACCOUNT_SEAL_QUEUE];
     db->has_seal_queue = true;
     r->next_seq = tip_seq(&r->tip);
     rc = open_wal(r, state, err);

@@ -142,6 +142,7 @@ int blockdb_iter_new(struct blockdb *db, const struct blockdb_scan_options *opti
         return error_set_no_memory(err);
     }
     iter->db = db;
+    account_add(db, ACCOUNT_WORK, ACCOUNT_SCAN_BYTES);
     rc = iter_open(iter, options != NULL ? options : &everything, err);
     if (rc < 0) {
         blockdb_iter_free(iter);
@@ -157,6 +158,7 @@ void blockdb_iter_free(struct blockdb_iter *iter)
     if (iter == NULL) {
         return;
     }
+    account_subtract(iter->db, ACCOUNT_WORK, ACCOUNT_SCAN_BYTES);
     segment_record_release(&iter->held);
     scan_ahead_deinit(&iter->ahead);
     cursor_free(iter->cursor);

@@ -70,6 +70,19 @@ static int reserve(struct seal_job *job, size_t count, size_t tile_count)
     return BLOCKDB_OK;
 }
 
+/* What the arrays take counts as part of the queue. */
+static void note_memory(struct seal_job *job, struct blockdb *db)
+{
+    uint64_t now = job->cap *
+                   (sizeof(*job->entries) + sizeof(*job->records) + sizeof(*job->slices) +
+                    sizeof(*job->commitments) + sizeof(*job->leaves));
+
+    if (now != job->noted_bytes) {
+        account_add(db, ACCOUNT_SEAL_QUEUE, now - job->noted_bytes); /* they only grow */
+        job->noted_bytes = now;
+    }
+}
+
 /* Parses the entries before the header. */
 static int parse_entries(struct seal_job *job, struct error *err)
 {
@@ -147,6 +160,7 @@ int seal_job_begin(struct seal_job *job, struct blockdb *db, size_t count, const
     if (reserve(job, count, job->tile_count) < 0) {
         return error_set_no_memory(err);
     }
+    note_memory(job, db);
     job->count = count;
     seal_queue_peek(&db->seal_queue, job->entries, count);
     ASSERT(job->entries[n].is_header);

@@ -32,10 +32,11 @@ enum seal_step {
 
 struct seal_job {
     enum seal_step step;
-    size_t tile_level; /* the next to write in SEAL_STEP_TILES */
-    size_t cap;        /* of the arrays below, in entries with the header */
-    size_t count;      /* entries of this block with its header */
-    uint64_t bytes;    /* of its records */
+    size_t tile_level;    /* the next to write in SEAL_STEP_TILES */
+    size_t cap;           /* of the arrays below, in entries with the header */
+    uint64_t noted_bytes; /* of the arrays, in the account */
+    size_t count;         /* entries of this block with its header */
+    uint64_t bytes;       /* of its records */
     uint64_t time_min_ms;
     struct seal_entry *entries;
     struct record *records;

@@ -15,6 +15,16 @@ void seal_queue_init(struct seal_queue *q, uint64_t first_seq)
     cond_init(&q->popped);
 }
 
+/* Chunks came from the system, or went back to it. */
+static void note_chunks(struct seal_queue *q, int count)
+{
+    if (q->account != NULL) {
+        atomic_fetch_add_explicit(q->account,
+                                  (uint64_t)(count * (int64_t)sizeof(struct seal_chunk)),
+                                  memory_order_relaxed);
+    }
+}
+
 static void chunks_free(struct seal_chunk *chunk)
 {
     while (chunk != NULL) {
@@ -49,6 +59,7 @@ int seal_queue_reserve(struct seal_queue *q, size_t count)
         chunk->next = q->spare;
         q->spare = chunk;
         q->spare_entries += SEAL_CHUNK_ENTRIES;
+        note_chunks(q, 1);
     }
     mutex_unlock(&q->mu);
     return rc;
@@ -195,6 +206,7 @@ static void recycle_head_locked(struct seal_queue *q) REQUIRES(q->mu)
         q->spare_entries += SEAL_CHUNK_ENTRIES;
     } else {
         mem_free(chunk);
+        note_chunks(q, -1);
     }
 }
 

@@ -20,6 +20,7 @@
 #include "crypto/sha256.h"
 
 #include <blockdb/blockdb.h>
+#include <stdatomic.h>
 
 #define SEAL_CHUNK_ENTRIES 1024
 
@@ -54,6 +55,8 @@ struct seal_queue {
     size_t spare_entries;     /* room in tail and spare together */
     bool poked;
     bool stopped;
+
+    _Atomic uint64_t *account; /* constant; grows and shrinks with the chunks; or NULL */
 };
 
 void seal_queue_init(struct seal_queue *q, uint64_t first_seq);

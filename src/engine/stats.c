@@ -166,7 +166,23 @@ static void fill_map(struct blockdb *db, struct blockdb_stats *s)
     s->map_lag = map.lag_entries;
     s->map_keys = map.key_count;
     s->map_bytes = map.file_bytes;
-    s->memory_bytes += map.memory_bytes;
+}
+
+static uint64_t held(const struct blockdb *db, enum account_use use)
+{
+    return atomic_load_explicit(&db->account.held[use], memory_order_relaxed);
+}
+
+static void fill_memory(struct blockdb *db, struct blockdb_stats *s)
+{
+    account_adapt(db, 0); /* so that the peak is not below what is told */
+    s->memory_bytes = account_used(db);
+    s->seal_queue_bytes = held(db, ACCOUNT_SEAL_QUEUE);
+    s->commit_queue_bytes = held(db, ACCOUNT_COMMIT_QUEUE);
+    s->map_bytes_in_memory = held(db, ACCOUNT_MAP);
+    s->work_bytes = held(db, ACCOUNT_WORK);
+    s->memory_limit = db->account.limit;
+    s->memory_peak_bytes = atomic_load_explicit(&db->account.peak, memory_order_relaxed);
 }
 
 int blockdb_stats_get(struct blockdb *db, struct blockdb_stats *out_stats,
@@ -186,9 +202,8 @@ int blockdb_stats_get(struct blockdb *db, struct blockdb_stats *out_stats,
     fill_files(db, &stats);
     fill_caches(db, &stats);
     fill_counters(db, &stats);
-    stats.memory_bytes = stats.memtable_bytes + stats.block_cache_bytes + stats.index_cache_bytes +
-                         seal_queue_bytes(&db->seal_queue);
     fill_map(db, &stats);
+    fill_memory(db, &stats);
     memcpy(out_stats, &stats, out_stats->size);
     return BLOCKDB_OK;
 }

@@ -91,6 +91,10 @@ static int collect_tables(struct verify *v, struct error *err)
     if (rc == BLOCKDB_OK && index_check_init(&v->index, secret, end_seq) < 0) {
         rc = error_set_no_memory(err);
     }
+    if (rc == BLOCKDB_OK) {
+        v->index_bytes = end_seq / 4; /* two bits an entry */
+        account_add(v->db, ACCOUNT_WORK, v->index_bytes);
+    }
     return rc;
 }
 
@@ -242,6 +246,7 @@ static void run_stage(struct verify *v, const struct blockdb_verify_options *opt
             break;
         }
         started++;
+        account_add(v->db, ACCOUNT_WORK, ACCOUNT_VERIFY_BYTES);
     }
     mutex_lock(&v->mu);
     while (v->running > 0) {
@@ -254,6 +259,7 @@ static void run_stage(struct verify *v, const struct blockdb_verify_options *opt
     mutex_unlock(&v->mu);
     while (started > 0) {
         os_thread_join(v->db->os, threads[--started]);
+        account_subtract(v->db, ACCOUNT_WORK, ACCOUNT_VERIFY_BYTES);
     }
 }
 
@@ -345,6 +351,7 @@ int blockdb_verify(struct blockdb *db, const struct blockdb_verify_options *opti
     }
     workers_release_files(db);
     index_check_deinit(&v->index);
+    account_subtract(db, ACCOUNT_WORK, v->index_bytes);
     mem_free(v->tables);
     read_state_unref(v->state);
     cond_deinit(&v->idle);

@@ -41,6 +41,7 @@ enum verify_stage {
 struct verify {
     /* Constant while threads run. */
     struct blockdb *db;
+    uint64_t index_bytes; /* in the account */
     struct read_state *state;
     struct tip tip;        /* what is verified ends here */
     uint64_t first_height; /* blocks [first_height, end_height) */

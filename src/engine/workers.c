@@ -237,6 +237,7 @@ static int replace_memtable(struct blockdb *db, struct error *err)
     options.pool = db->arena_pool;
     options.common_prefix = memtable_common_prefix(state->memtables[0]);
     options.filter_bytes = db_memtable_filter_bytes(db);
+    options.account = &db->account.held[ACCOUNT_MEMTABLES];
     fresh = memtable_new(&options);
     if (fresh == NULL) {
         rc = BLOCKDB_ENOMEM;
@@ -289,13 +290,60 @@ int workers_freeze(struct blockdb *db, struct error *err)
     return rc < 0 ? rc : replace_memtable(db, err);
 }
 
+/* Waits until the frozen memtables are flushed, but not for more memory than that can free. */
+static int wait_for_frozen(struct blockdb *db, uint64_t bytes, struct error *err)
+{
+    struct workers *w = &db->workers;
+    int rc = BLOCKDB_OK;
+
+    mutex_lock(&w->mu);
+    while (memtable_count(db) > 1 && !account_fits(db, bytes)) {
+        rc = refuse_locked(db, w, err);
+        if (rc < 0) {
+            break;
+        }
+        (void)cond_wait_for(&w->done, &w->mu, RETRY_NS); /* looks again either way */
+    }
+    mutex_unlock(&w->mu);
+    return rc;
+}
+
+/* Has memory for a group: flushes everything, if need be, and then goes on in any case. */
+static int wait_for_memory(struct blockdb *db, size_t group_bytes, struct error *err)
+{
+    uint64_t bytes = account_group_bytes(group_bytes);
+    uint64_t since;
+    int rc;
+
+    if (account_fits(db, bytes)) {
+        account_set(db, ACCOUNT_GROUP, bytes);
+        return BLOCKDB_OK;
+    }
+    since = os_monotonic_ns(db->os);
+    rc = wait_for_frozen(db, bytes, err);
+    if (rc == BLOCKDB_OK && !account_fits(db, bytes)) {
+        rc = workers_freeze(db, err);
+        if (rc == BLOCKDB_OK) {
+            rc = wait_for_frozen(db, bytes, err);
+        }
+    }
+    account_set(db, ACCOUNT_GROUP, bytes);
+    counter_add(&db->counters, COUNTER_STALL_MEMORY_NS, os_monotonic_ns(db->os) - since);
+    return rc;
+}
+
 int workers_make_room(struct blockdb *db, size_t bytes, struct memtable **out_memtable,
                       struct error *err)
 {
-    struct memtable *mt = db_active_memtable(db);
+    struct memtable *mt;
     int rc;
 
     slow_down(db, bytes);
+    rc = wait_for_memory(db, bytes, err);
+    if (rc < 0) {
+        return rc;
+    }
+    mt = db_active_memtable(db);
     if (memtable_bytes(mt) + bytes > db->settings->memtable_size_limit) {
         rc = workers_freeze(db, err);
         if (rc < 0) {

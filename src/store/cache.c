@@ -28,11 +28,11 @@ struct queue {
 struct shard {
     struct mutex mu;
     /* Constant after cache_new(). */
-    size_t capacity; /* for pages: the tables below are paid already */
     size_t table_bytes;
     uint32_t bucket_mask;
     _Atomic(struct page *) *buckets; /* chains change under mu, readers follow them without */
     /* Guarded by mu. */
+    size_t capacity;  /* for pages: the tables above are paid already */
     uint32_t *ghosts; /* marks of names evicted from the small queue, by their hash */
     struct queue queues[QUEUE_COUNT];
     uint64_t page_count;
@@ -49,7 +49,8 @@ struct stripe {
 struct cache {
     struct epoch *epoch;
     size_t capacity;
-    unsigned shard_count; /* 0: off */
+    _Atomic uint64_t used; /* relaxed: pages and tables of all shards */
+    unsigned shard_count;  /* 0: off */
     unsigned shard_shift;
     struct shard *shards;
     struct stripe stripes[STRIPES];
@@ -138,6 +139,7 @@ static int add_shards(struct cache *cache, const struct cache_options *options)
         if (shard_init(&cache->shards[i], options->capacity_bytes / count, page_bytes) < 0) {
             return BLOCKDB_ENOMEM;
         }
+        cache->used += cache->shards[i].table_bytes;
     }
     return BLOCKDB_OK;
 }
@@ -365,6 +367,14 @@ static void make_room(struct shard *shard, size_t charge, struct page **victims)
     }
 }
 
+/* A shard held so much before and holds so much now. */
+static void note_used(struct cache *cache, size_t before, size_t now)
+{
+    if (now != before) {
+        atomic_fetch_add_explicit(&cache->used, (uint64_t)now - before, memory_order_relaxed);
+    }
+}
+
 /* ---- Adding and erasing --------------------------------------------------------------------- */
 
 static void unref_victims(struct cache *cache, struct page *victims, bool wipe)
@@ -410,12 +420,16 @@ void cache_add(struct cache *cache, struct page *page)
 
     DASSERT(epoch_inside(cache->epoch));
     if (cache->shard_count > 0) {
+        size_t before;
+
         shard = shard_of(cache, hash);
+        mutex_lock(&shard->mu);
+        before = used_bytes(shard);
         if (page_charge(page->len) <= shard->capacity / PAGE_CHARGE_DIVISOR) {
-            mutex_lock(&shard->mu);
             kept = insert_locked(shard, page, hash, &victims);
-            mutex_unlock(&shard->mu);
         }
+        note_used(cache, before, used_bytes(shard));
+        mutex_unlock(&shard->mu);
     }
     if (!kept) {
         page_unref_later(page, cache->epoch);
@@ -455,9 +469,13 @@ static void erase(struct cache *cache, const struct choice *choice, bool wipe)
         struct shard *shard = &cache->shards[i];
         struct page *victims = NULL;
 
+        size_t before;
+
         mutex_lock(&shard->mu);
+        before = used_bytes(shard);
         erase_from(shard, QUEUE_SMALL, choice, &victims);
         erase_from(shard, QUEUE_MAIN, choice, &victims);
+        note_used(cache, before, used_bytes(shard));
         mutex_unlock(&shard->mu);
         unref_victims(cache, victims, wipe);
     }
@@ -476,6 +494,32 @@ void cache_wipe_file(struct cache *cache, uint64_t file)
 void cache_wipe_matching(struct cache *cache, cache_match_fn match, void *arg)
 {
     erase(cache, &(struct choice){.match = match, .arg = arg}, true);
+}
+
+void cache_resize(struct cache *cache, size_t capacity_bytes)
+{
+    unsigned i;
+
+    ASSERT(capacity_bytes <= cache->capacity);
+    for (i = 0; i < cache->shard_count; i++) {
+        struct shard *shard = &cache->shards[i];
+        size_t bytes = capacity_bytes / cache->shard_count;
+        struct page *victims = NULL;
+        size_t before;
+
+        mutex_lock(&shard->mu);
+        before = used_bytes(shard);
+        shard->capacity = bytes > shard->table_bytes ? bytes - shard->table_bytes : 0;
+        make_room(shard, 0, &victims);
+        note_used(cache, before, used_bytes(shard));
+        mutex_unlock(&shard->mu);
+        unref_victims(cache, victims, false);
+    }
+}
+
+uint64_t cache_used_bytes(const struct cache *cache)
+{
+    return atomic_load_explicit(&cache->used, memory_order_relaxed);
 }
 
 /* ---- Watching ------------------------------------------------------------------------------- */

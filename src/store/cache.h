@@ -72,6 +72,11 @@ void cache_wipe_file(struct cache *cache, uint64_t file);
 /* The same for all files that match; called with a shard locked. */
 typedef bool (*cache_match_fn)(void *arg, uint64_t file);
 void cache_wipe_matching(struct cache *cache, cache_match_fn match, void *arg);
+/* Lets the cache hold at most so many bytes from now on, at most what it was made with; what does
+ * not fit is evicted at once. The tables by which pages are found stay. */
+void cache_resize(struct cache *cache, size_t capacity_bytes);
+/* What it holds now, tables included; no lock. */
+uint64_t cache_used_bytes(const struct cache *cache);
 void cache_stats_get(struct cache *cache, struct cache_stats *out);
 
 /* Checks the structure of all shards; aborts when broken. For tests. */

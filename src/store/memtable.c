@@ -4,6 +4,17 @@
 #include "base/mem.h"
 #include "store/memtable_priv.h"
 
+void memtable_note_bytes(struct memtable *mt)
+{
+    size_t now = sizeof(*mt) + arena_bytes(&mt->arena) +
+                 mt->filter.count * sizeof(*mt->filter.words);
+
+    if (mt->account != NULL && now != mt->noted_bytes) {
+        atomic_fetch_add_explicit(mt->account, now - mt->noted_bytes, memory_order_relaxed);
+        mt->noted_bytes = now;
+    }
+}
+
 struct memtable *memtable_new(const struct memtable_options *options)
 {
     struct memtable *mt = mem_calloc(1, sizeof(*mt));
@@ -17,6 +28,8 @@ struct memtable *memtable_new(const struct memtable_options *options)
         return NULL;
     }
     arena_init(&mt->arena, options != NULL ? options->pool : NULL);
+    mt->account = options != NULL ? options->account : NULL;
+    memtable_note_bytes(mt);
     if (options != NULL && options->common_prefix.len > 0) {
         mt->common_prefix_len = options->common_prefix.len < MEMTABLE_COMMON_PREFIX_MAX
                                     ? options->common_prefix.len
@@ -45,6 +58,9 @@ void memtable_unref(struct memtable *mt)
 {
     if (mt == NULL || atomic_fetch_sub_explicit(&mt->refs, 1, memory_order_acq_rel) > 1) {
         return;
+    }
+    if (mt->account != NULL) {
+        atomic_fetch_sub_explicit(mt->account, mt->noted_bytes, memory_order_relaxed);
     }
     arena_deinit(&mt->arena);
     memtable_filter_deinit(&mt->filter);

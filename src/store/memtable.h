@@ -29,6 +29,7 @@
 #include "store/cursor.h"
 #include "store/versions.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -49,6 +50,8 @@ struct memtable_options {
     /* Memory for a filter that answers lookups of absent keys: about 10 bits for each key that is
      * expected; 0: no filter. It does not count in memtable_bytes(), which tells of content. */
     size_t filter_bytes;
+    /* Grows by what the memtable takes, filter included, and shrinks with its end; or NULL. */
+    _Atomic uint64_t *account;
 };
 
 /* One version as inserted and as found. The slices are borrowed: on insert from memory that lives

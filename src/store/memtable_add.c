@@ -75,6 +75,7 @@ int memtable_reserve(struct memtable *mt, size_t count, size_t key_bytes)
     for (i = 0; i < count; i++) {
         need += sizeof(struct memtable_entry) + node_bytes(height_next(&random), ARENA_ALIGN);
     }
+    memtable_note_bytes(mt);
     if (window_left(&mt->window) >= need || window_left(&mt->spare) >= need) {
         return BLOCKDB_OK;
     }
@@ -87,6 +88,7 @@ int memtable_reserve(struct memtable *mt, size_t count, size_t key_bytes)
         mt->window = mt->spare;
     }
     mt->spare = (struct memtable_window){p, p + need};
+    memtable_note_bytes(mt);
     return BLOCKDB_OK;
 }
 

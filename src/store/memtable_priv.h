@@ -71,6 +71,8 @@ struct memtable {
     struct memtable_window window;
     struct memtable_window spare; /* what memtable_reserve() set aside */
     uint64_t random;
+    size_t noted_bytes;         /* in account */
+    _Atomic uint64_t *account;  /* or NULL */
     struct memtable_node *last; /* the node of the last add */
     bool path_valid;            /* path[] leads to the place right behind `last` */
     struct memtable_link *path[MEMTABLE_HEIGHT_MAX];
@@ -87,6 +89,9 @@ struct memtable {
 
     _Atomic uint64_t refs;
 };
+
+/* Brings the account up to date. The inserter. */
+void memtable_note_bytes(struct memtable *mt);
 
 static inline struct slice memtable_node_key(const struct memtable_node *node)
 {

@@ -10,6 +10,8 @@
 #include <inttypes.h>
 
 /* Inputs are read in pieces of this size, past the caches. */
+/* Index and hashes for the filter: 8 to 16 bytes for an item of some 100. */
+#define TABLE_BYTES_A_BYTE_IN_MEMORY 8
 #define READAHEAD_BYTES ((size_t)1 << 20)
 
 struct job {
@@ -287,6 +289,17 @@ static int open_inputs(const struct merge_input *runs, size_t run_count, struct 
         }
     }
     return BLOCKDB_OK;
+}
+
+uint64_t merge_memory_bytes(const struct merge_options *options, size_t input_count,
+                            uint64_t byte_count)
+{
+    uint64_t table_bytes = options->table_bytes_max > 0 && options->table_bytes_max < byte_count
+                               ? options->table_bytes_max
+                               : byte_count;
+
+    return options->write_buffer_bytes + input_count * READAHEAD_BYTES +
+           table_bytes / TABLE_BYTES_A_BYTE_IN_MEMORY;
 }
 
 int merge_tables(const struct merge_options *options, const struct merge_input *inputs,

@@ -70,6 +70,11 @@ struct merge_input {
     size_t count;
 };
 
+/* About how much memory such work takes: buffers of inputs and output, index and filter of the
+ * table being written; byte_count as of all inputs. */
+uint64_t merge_memory_bytes(const struct merge_options *options, size_t input_count,
+                            uint64_t byte_count);
+
 /* Merges runs, newest first. ECANCELED; ECORRUPT or EIO from an input, with its path; EIO, ENOSPC,
  * ENOMEM. out_result stays untouched on failure. */
 RESULT_MUST_BE_USED int merge_tables(const struct merge_options *options,
