@@ -2,6 +2,7 @@
 #include "bin/server/faces.h"
 
 #include "server/conn.h"
+#include "server/resp/resp.h"
 
 #include <string.h>
 
@@ -42,5 +43,5 @@ const struct conn_protocol *faces_http(void)
 
 const struct conn_protocol *faces_resp(void)
 {
-    return NULL;
+    return resp_protocol();
 }
