@@ -108,8 +108,8 @@ int blockdb_prove_entry(struct blockdb *db, uint64_t seq,
                         struct blockdb_error *err);
 /* The same for a key: proves its newest version, or that it has none, as of a head that covers all
  * its versions there are when this is called. Needs the option proof_map; EUNSUPPORTED without.
- * EBUSY: the map is still being built, or others write the key so often that it cannot follow; ask
- * again. */
+ * Others may write the key all the while; sealing then waits for the map until the head is signed.
+ * EBUSY: the map is still being built; ask again. */
 int blockdb_prove_key(struct blockdb *db, const void *key, size_t key_len,
                       const struct blockdb_prove_options *options, struct blockdb_value *out_file,
                       struct blockdb_error *err);

@@ -100,3 +100,8 @@ RESULT_MUST_BE_USED int map_wait(struct blockdb *db, uint64_t timeout_ns, struct
  * where it does not, seals an empty block. After that a newly signed head does. Errors also those
  * of sealer_seal_all(). */
 RESULT_MUST_BE_USED int map_renew(struct blockdb *db, uint64_t timeout_ns, struct error *err);
+/* From now on, until map_let_lag() was called as often, each header that is sealed tells the map of
+ * its own block: the sealer waits for the map even when more blocks wait for it. So a head that is
+ * signed meanwhile proves the newest version of a key, however often that is written. */
+void map_keep_up(struct blockdb *db);
+void map_let_lag(struct blockdb *db);

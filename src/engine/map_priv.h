@@ -57,6 +57,7 @@ struct map {
     bool stopped;
     bool wanted;               /* somebody waits for the map: do not rest */
     bool flush;                /* somebody waits for what was handed over: apply it now */
+    unsigned keepers_up;       /* of map_keep_up(): headers must tell of their own block */
     bool in_use;               /* somebody has the tree: the thread, or who proves */
     uint64_t next_seq;         /* the first entry that was neither read nor handed over */
     struct map_handed filling; /* waits */

@@ -83,11 +83,34 @@ static void hand_block(struct map *m, const struct map_block *block)
 
 static bool lags_locked(const struct map *m, const struct map_block *block) REQUIRES(m->mu)
 {
-    if (!block->more_wait) {
+    if (!block->more_wait || m->keepers_up > 0) {
         return m->done.size < block->first_seq + block->count;
     }
     return m->blocks_under_way > MAP_LAG_BLOCKS ||
            (m->blocks_under_way > 1 && m->entries_under_way > MAP_LAG_ENTRIES);
+}
+
+void map_keep_up(struct blockdb *db)
+{
+    struct map *m = db->map;
+
+    if (m != NULL) {
+        mutex_lock(&m->mu);
+        m->keepers_up++;
+        mutex_unlock(&m->mu);
+    }
+}
+
+void map_let_lag(struct blockdb *db)
+{
+    struct map *m = db->map;
+
+    if (m != NULL) {
+        mutex_lock(&m->mu);
+        ASSERT(m->keepers_up > 0);
+        m->keepers_up--;
+        mutex_unlock(&m->mu);
+    }
 }
 
 void map_seal(struct blockdb *db, const struct map_block *block, struct map_statement *out)

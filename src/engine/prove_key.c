@@ -4,8 +4,8 @@
  *
  * The header of the newest signed head says what the map was at some size not far before; the
  * leaves from there on, the gap, are shown, so that whoever verifies sees that they do not touch
- * the key. Where they do, or the map is past that state, a newer header is needed: the map is
- * waited for, and a new head signed.
+ * the key. Where they do, or the map is past that state, a newer header is needed: sealing keeps
+ * step with the map while a new head is signed, so that its header tells of its own block.
  */
 #include "base/mem.h"
 #include "engine/db.h"
@@ -51,8 +51,13 @@ static int load_head(struct key_proof *k, bool fresh, struct error *err)
     int rc;
 
     if (fresh) {
+        map_keep_up(k->file.db);
         rc = map_renew(k->file.db, MAP_WAIT_NS, err);
-        return rc < 0 ? rc : proof_file_renew_head(&k->file, 0, err);
+        if (rc == BLOCKDB_OK) {
+            rc = proof_file_renew_head(&k->file, 0, err);
+        }
+        map_let_lag(k->file.db);
+        return rc;
     }
     rc = read_newest_version(k->file.db, k->key, &newest, err);
     if (rc < 0 && rc != BLOCKDB_ENOTFOUND) {

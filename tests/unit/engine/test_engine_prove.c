@@ -14,6 +14,7 @@
 
 #include <blockdb/evidence.h>
 #include <blockdb/verify.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -412,6 +413,68 @@ static void test_keys(void **state)
     os_crash_free(disk);
 }
 
+/* ---- Keys that others write all the time ---------------------------------------------------- */
+
+#define HOT_PROOFS 8
+#define HOT_WRITERS 2
+
+struct writer {
+    struct blockdb *db;
+    atomic_bool *stop;
+    pthread_t thread;
+    unsigned number;
+};
+
+static void *write_hot_key(void *arg)
+{
+    const struct writer *w = arg;
+    unsigned i;
+
+    for (i = 0; !atomic_load(w->stop); i++) {
+        char other[32];
+
+        (void)put(w->db, "hot", "value", 5);
+        (void)snprintf(other, sizeof(other), "other%u-%u", w->number, i % 1000);
+        (void)put(w->db, other, "x", 1);
+    }
+    return NULL;
+}
+
+static void test_a_hot_key_is_proven(void **state)
+{
+    struct os_crash *disk = os_crash_new(seed);
+    struct blockdb *db = open_signing(os_crash_os(disk));
+    struct writer writers[HOT_WRITERS];
+    atomic_bool stop = false;
+    uint64_t last = 0;
+    unsigned i;
+
+    (void)state;
+    (void)put(db, "hot", "first", 5);
+    for (i = 0; i < HOT_WRITERS; i++) {
+        writers[i] = (struct writer){.db = db, .stop = &stop, .number = i};
+        assert_int_equal(pthread_create(&writers[i].thread, NULL, write_hot_key, &writers[i]), 0);
+    }
+    for (i = 0; i < test_rounds(HOT_PROOFS, 100 * HOT_PROOFS); i++) {
+        AUTO(blockdb_value_deinit) struct blockdb_value file = {0};
+        AUTO(buf_deinit) struct buf scratch = {0};
+        struct blockdb_proof_report report;
+        struct error err;
+
+        fixture_must(blockdb_prove_key(db, "hot", 3, NULL, &file, &err), &err);
+        report = judge(&file, &scratch);
+        assert_int_equal(report.key_state, BLOCKDB_KEY_LIVE);
+        assert_true(report.seq >= last);
+        last = report.seq;
+    }
+    atomic_store(&stop, true);
+    for (i = 0; i < HOT_WRITERS; i++) {
+        assert_int_equal(pthread_join(writers[i].thread, NULL), 0);
+    }
+    fixture_close(db);
+    os_crash_free(disk);
+}
+
 static void test_keys_without_a_map(void **state)
 {
     static const struct fixture_option no_map[] = {
@@ -586,6 +649,7 @@ int main(void)
         cmocka_unit_test(test_bundle_of_redacted),
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_keys_without_a_map),
+        cmocka_unit_test(test_a_hot_key_is_proven),
         cmocka_unit_test(test_after_a_power_cut),
         cmocka_unit_test(test_damage_gives_no_proof),
         cmocka_unit_test(test_without_a_key),
