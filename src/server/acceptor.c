@@ -58,7 +58,9 @@ struct acceptor *acceptor_next(const struct acceptor *acceptor)
 
 void acceptor_set(struct acceptor *acceptor, const struct server_config *config, struct tls *tls)
 {
-    listener_tune(acceptor->fd, config);
+    if (config != NULL) {
+        listener_tune(acceptor->fd, config);
+    }
     if (acceptor->tls != NULL && tls != NULL) {
         tls_unref(acceptor->tls);
         acceptor->tls = tls_ref(tls);

@@ -20,5 +20,5 @@ RESULT_MUST_BE_USED int acceptor_new(struct worker_team *team, struct worker *wo
 /* Closes the socket; the memory goes when the loop has let go of it. */
 void acceptor_close(struct acceptor *acceptor);
 struct acceptor *acceptor_next(const struct acceptor *acceptor);
-/* Other settings for what is accepted from now on; tls NULL: as it is. */
+/* Other settings for what is accepted from now on; NULL: as they are. */
 void acceptor_set(struct acceptor *acceptor, const struct server_config *config, struct tls *tls);

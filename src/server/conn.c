@@ -112,10 +112,13 @@ static void tell_low(struct conn *c)
     }
     c->is_high = false;
     if (!c->is_ending && c->protocol->output_low != NULL) {
+        c->is_turn_set = true; /* what is appended now waits for the next turn */
         c->protocol->output_low(c);
+        c->is_turn_set = false;
     }
-    if (output_len(&c->output) > 0) {
+    if (output_len(&c->output) > 0 && !c->is_next_set) {
         /* A fast reader of an endless stream must not keep the others waiting. */
+        c->is_next_set = true;
         loop_post(c->loop, &conn_ref(c)->next_turn);
     }
 }
@@ -124,6 +127,7 @@ static void next_turn(struct loop_task *task)
 {
     struct conn *c = CONN_OF(task, next_turn);
 
+    c->is_next_set = false;
     conn_wake(c);
     conn_unref(c);
 }

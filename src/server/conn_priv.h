@@ -79,6 +79,7 @@ struct conn {
     bool is_high : 1;         /* the backlog was above the high mark */
     bool must_show_input : 1; /* resumed: show the input again this turn */
     bool is_turn_set : 1;     /* the turn task is linked */
+    bool is_next_set : 1;     /* so is the one of the next turn */
     bool is_reserve : 1;
     bool is_refused : 1;
     bool is_blocked : 1;       /* the socket did not take all output */

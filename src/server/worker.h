@@ -72,7 +72,7 @@ void worker_finish(struct worker *worker);
 void worker_abort(struct worker *worker);
 struct worker_settings {
     struct conn_limits limits;
-    const struct server_config *config; /* of sockets that are accepted from now on */
-    struct tls *tls;                    /* for listeners with TLS; NULL: as it is */
+    const struct server_config *config; /* of sockets accepted from now on; NULL: as it is */
+    struct tls *tls;                    /* of listeners with TLS; NULL: as it is */
 };
 void worker_set(struct worker *worker, const struct worker_settings *settings);
