@@ -176,6 +176,77 @@ class AuditTest(unittest.TestCase):
         self.assert_bad(self.audit(forged, state=self.path('none')))
         self.assert_bad(self.check(forged))
 
+    def seeded(self):
+        seed = os.environ.get('BLOCKDB_TEST_SEED') or str(time.time_ns())
+        print('repeat with BLOCKDB_TEST_SEED=' + seed, flush=True)
+        return random.Random(seed)
+
+    def files(self, log):
+        """Each file of a log, the head last."""
+        paths = [os.path.join(folder, name) for folder, _, names in os.walk(log) for name in names]
+        return sorted(paths, key=lambda path: (os.path.basename(path) == 'checkpoint', path))
+
+    def assert_flip_refused(self, log, path, at, bit, by=('audit', 'check')):
+        place = os.path.relpath(path, log)
+        with open(path, 'r+b') as file:
+            file.seek(at)
+            good = file.read(1)
+            file.seek(at)
+            file.write(bytes([good[0] ^ 1 << bit]))
+        for name in by:
+            done = self.audit(log, state=self.path('none')) if name == 'audit' else self.check(log)
+            self.assertNotEqual(done.returncode, 0, '%s: byte %d of %s' % (name, at, place))
+            if place != 'checkpoint':
+                self.assert_bad(done, place)
+        with open(path, 'r+b') as file:
+            file.seek(at)
+            file.write(good)
+
+    def test_every_byte(self):
+        """Of a small log each byte (a sample, unless at length), by both checkers."""
+        dice = self.seeded()
+        log = self.make_log('log', 40)
+        flips = 0
+        for path in self.files(log):
+            step = 1 if LONG else 499
+            for at in range(dice.randrange(step), os.path.getsize(path), step):
+                self.assert_flip_refused(log, path, at, dice.randrange(8))
+                flips += 1
+        print('%d bytes were changed' % flips)
+        self.assert_good(self.audit(log, state=self.path('end')))
+
+    def forge_somewhere(self, dice, entries):
+        """The same log with another entry, everything recomputed, at a place by chance."""
+        while True:
+            seq = dice.randrange(entries)
+            done = subprocess.run([MAKE_LOG, self.path('forged'), str(entries), 'forge', str(seq)],
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=600,
+                                  check=False)
+            if done.returncode == 0:
+                print('entry %d was forged' % seq)
+                return self.path('forged')
+
+    def test_large_log(self):
+        """Changes anywhere in a large log; and one with all tiles and headers recomputed up to
+        the head, which alone is the true one."""
+        dice = self.seeded()
+        entries = 1000000 if LONG else 20000
+        log = self.make_log('log', entries)
+        paths = self.files(log)
+        sizes = [os.path.getsize(path) for path in paths]
+        for i in range(40 if LONG else 4):
+            path = dice.choices(paths[:-1], sizes[:-1])[0]
+            self.assert_flip_refused(log, path, dice.randrange(os.path.getsize(path)),
+                                     dice.randrange(8),
+                                     ('audit', 'check') if i < 2 else ('audit',))
+        forged = self.forge_somewhere(dice, entries)
+        shutil.copy(os.path.join(log, 'checkpoint'), os.path.join(forged, 'checkpoint'))
+        for done in (self.audit(forged, state=self.path('none')), self.check(forged)):
+            self.assert_bad(done)
+            self.assertNotEqual(done.stderr, b'')
+            print(done.stderr.decode().strip())
+        self.assert_good(self.audit(log, state=self.path('end')))
+
     def test_truncated_and_missing(self):
         log = self.make_log('log')
         for name in ('tile/entries/003', 'tile/0/003', 'tile/1/000.p/7', 'tile/entries/007.p/219'):
