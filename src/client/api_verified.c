@@ -173,10 +173,15 @@ static int take_newest(const struct blockdb_proof_report *report, struct blockdb
     return BLOCKDB_OK;
 }
 
-/* *out_said is what the proof says of the key; the return, whether it is one. */
+/* What was proven, and what it says of the key: 0, ENOTFOUND or EREDACTED. */
+struct proven {
+    struct blockdb_proof_report report;
+    int said;
+};
+
 static int read_newest(struct blockdb_client *client, struct slice key,
                        const struct blockdb_client_verified_options *o, struct blockdb_value *value,
-                       struct blockdb_proof_report *report, int *out_said, struct error *err)
+                       struct proven *out, struct error *err)
 {
     AUTO(proof_text_deinit) struct proof_text text = {0};
     struct blockdb_expectations expect = BLOCKDB_EXPECTATIONS_INIT;
@@ -188,9 +193,9 @@ static int read_newest(struct blockdb_client *client, struct slice key,
     expect.key = key.data;
     expect.key_len = key.len;
     expect.require = BLOCKDB_REQUIRE_NEWEST;
-    rc = proof_verify(&text, o->trust, &expect, report, err);
+    rc = proof_verify(&text, o->trust, &expect, &out->report, err);
     if (rc == BLOCKDB_OK) {
-        *out_said = take_newest(report, value, err);
+        out->said = take_newest(&out->report, value, err);
     }
     return rc;
 }
@@ -199,14 +204,13 @@ static int read_and_prove(struct blockdb_client *client, struct slice key,
                           const struct blockdb_client_verified_options *o,
                           struct blockdb_value *value, struct error *err)
 {
-    struct blockdb_proof_report report = BLOCKDB_PROOF_REPORT_INIT;
+    struct proven proven = {.report = BLOCKDB_PROOF_REPORT_INIT};
     struct error pin_err = {0};
-    int said = BLOCKDB_OK;
-    int rc = o->newest ? read_newest(client, key, o, value, &report, &said, err)
-                       : read_entry(client, key, o, value, &report, err);
+    int rc = o->newest ? read_newest(client, key, o, value, &proven, err)
+                       : read_entry(client, key, o, value, &proven.report, err);
 
     if (rc == BLOCKDB_OK && o->pin != NULL) {
-        rc = pin_check(client, o->pin, &report.head, &pin_err);
+        rc = pin_check(client, o->pin, &proven.report.head, &pin_err);
         if (rc < 0 && err != NULL) {
             *err = pin_err;
         }
@@ -215,9 +219,9 @@ static int read_and_prove(struct blockdb_client *client, struct slice key,
         return rc;
     }
     if (o->pin != NULL) {
-        pin_move(o->pin, &report.head);
+        pin_move(o->pin, &proven.report.head);
     }
-    return said;
+    return proven.said;
 }
 
 int blockdb_client_get_verified(struct blockdb_client *client, const void *key, size_t key_len,

@@ -67,6 +67,14 @@ static bool send_answer(const struct canned_server *s, int fd, const struct cann
     size_t len = answer->len;
     size_t at = 0;
 
+    if (answer->pause_ms > 0) {
+        os_sleep_ns(os_real(), answer->pause_ms * 1000000ULL);
+    }
+    if (answer->reset) {
+        static const struct linger at_once = {.l_onoff = 1};
+
+        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    }
     if (answer->bytes == NULL) {
         return false;
     }
@@ -79,7 +87,7 @@ static bool send_answer(const struct canned_server *s, int fd, const struct cann
         }
         at += (size_t)sent;
     }
-    return !answer->close;
+    return !answer->close && !answer->reset;
 }
 
 static void serve(struct canned_server *s, int fd)

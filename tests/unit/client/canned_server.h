@@ -20,6 +20,8 @@ struct canned_answer {
     const char *bytes; /* NULL: none, and the connection is closed */
     size_t len;        /* 0: strlen(bytes) */
     bool close;        /* close after it */
+    bool reset;        /* ... so that the client sees a reset */
+    unsigned pause_ms; /* wait before it */
 };
 
 struct canned_server {
