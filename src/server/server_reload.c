@@ -16,6 +16,7 @@ static const char *const fixed_keys[] = {
     "server.host",        "server.port",           "server.resp_host",    "server.resp_port",
     "server.unix_socket", "server.worker_threads", "server.read_threads", "server.long_threads",
     "server.pool_queue",  "server.listen_backlog", "logging.format",      "security.audit_log_file",
+    "server.backup_dir",
 };
 
 static bool is_reloadable(const struct config_key *key, const char *name)

@@ -3,11 +3,11 @@
 
 #include "base/bytes.h"
 #include "base/mem.h"
-#include "bin/server/faces.h"
 #include "bin/server/flags.h"
 #include "bin/server/program_priv.h"
 #include "config/config.h"
 #include "os/os.h"
+#include "server/faces.h"
 #include "server/server.h"
 
 #include <blockdb/blockdb.h>
@@ -191,17 +191,19 @@ static int write_port_file(struct program *p, struct error *err)
 
 static int start_server(struct program *p, struct error *err)
 {
-    const struct server_options options = {
-        .os = p->os,
-        .db = p->db,
-        .config = p->config,
-        .logger = &p->logger,
-        .http = faces_http(),
-        .resp = faces_resp(),
-    };
-    int rc = server_new(&options, &p->server, err);
+    const struct faces_options faces = {
+        .os = p->os, .db = p->db, .logger = &p->logger, .config = p->config};
+    struct server_options options = {
+        .os = p->os, .db = p->db, .config = p->config, .logger = &p->logger};
+    int rc = faces_new(&faces, &p->faces, err);
 
     if (rc == BLOCKDB_OK) {
+        options.http = faces_http(p->faces);
+        options.resp = faces_resp(p->faces);
+        rc = server_new(&options, &p->server, err);
+    }
+    if (rc == BLOCKDB_OK) {
+        faces_attach(p->faces, p->server);
         rc = server_start(p->server, err);
     }
     if (rc == BLOCKDB_OK) {
@@ -278,6 +280,7 @@ static void drain(struct program *p, int number)
         hurry = wait_or_hurry(left_ms < STEP_MS ? left_ms + 1 : STEP_MS);
         program_watch(p);
     }
+    faces_stop(p->faces);
     server_finish(p->server);
     end_ns = os_monotonic_ns(p->os) + config->drain_timeout * NS_PER_MS;
     while (!hurry && server_stats(p->server).connections > 0 && os_monotonic_ns(p->os) < end_ns) {
@@ -293,7 +296,12 @@ static int stop(struct program *p, struct error *err)
 {
     int rc = BLOCKDB_OK;
 
+    if (p->server != NULL) {
+        server_stop(p->server, 0);
+    }
+    faces_free(p->faces);
     server_free(p->server);
+    p->faces = NULL;
     p->server = NULL;
     if (p->db != NULL) {
         notify_status(&p->notify, "Closing the database");

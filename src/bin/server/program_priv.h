@@ -24,6 +24,7 @@ struct program {
     struct logger notices; /* the same, but start, reload and stop are told at any level */
     struct notify notify;
     struct blockdb *db;
+    struct faces *faces;
     struct server *server;
 
     /* of the thread that opens, until is_opened */
