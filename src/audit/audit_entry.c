@@ -13,6 +13,7 @@
 #include "ledger/redaction.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 /* ---- Order --------------------------------------------------------------------------------- */
 
@@ -135,6 +136,22 @@ static int add_redaction(struct stretch_checker *c, size_t i, const struct redac
     return BLOCKDB_OK;
 }
 
+/* The entry that entry i redacts does not lead to the head: by its own fault or that of a tile. */
+static int target_wrong(struct stretch_checker *c, size_t i, uint64_t target_seq)
+{
+    struct tile tile = {.level = 0, .index = target_seq / TILE_WIDTH};
+    char name[AUDIT_NAME_MAX];
+    char what[AUDIT_NAME_MAX + 160];
+
+    tile.width = tile_width_at(0, tile.index, c->head->size);
+    audit_source_name(c->reader.source, &tile, name);
+    (void)snprintf(what, sizeof(what),
+                   "the entry that it redacts, %" PRIu64
+                   ", is not in the log as it says: it was changed, or %s, or a tile above that",
+                   target_seq, name);
+    return entry_wrong(c, i, what);
+}
+
 static int check_redaction(struct stretch_checker *c, size_t i, const struct leaf *leaf)
 {
     struct redaction redaction;
@@ -163,7 +180,7 @@ static int check_redaction(struct stretch_checker *c, size_t i, const struct lea
         rc = check_included(c, redaction.target_seq, &hash, &err);
     }
     if (rc == BLOCKDB_ETAMPERED || rc == BLOCKDB_ECORRUPT) {
-        return entry_wrong(c, i, "the entry that it redacts is not in the log as it says");
+        return target_wrong(c, i, redaction.target_seq);
     }
     if (rc < 0) {
         return error_set(&c->stretch->error, rc, "%s", err.message);
