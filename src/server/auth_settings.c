@@ -103,12 +103,12 @@ int auth_check_exposure(const struct auth_config *config, const char *address, b
                      address);
 }
 
-const char *auth_exposure_warning(const struct auth_config *config, bool is_loopback, bool has_tls)
+const char *auth_exposure_warning(bool is_enabled, bool is_loopback, bool has_tls)
 {
     if (is_loopback) {
         return NULL;
     }
-    if (!config->auth.enabled) {
+    if (!is_enabled) {
         return "INSECURE: anybody who reaches this server may read, write and administer "
                "everything, because [security] says insecure = true without enable_auth";
     }

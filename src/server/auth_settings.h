@@ -31,6 +31,6 @@ RESULT_MUST_BE_USED int auth_config_read(const struct config *config, struct aut
  * loopback, would let everybody in: neither enable_auth nor insecure is set. */
 RESULT_MUST_BE_USED int auth_check_exposure(const struct auth_config *config, const char *address,
                                             bool is_loopback, struct error *err);
-/* What an operator should be warned of at start, or NULL: passwords without TLS, insecure. Static.
- */
-const char *auth_exposure_warning(const struct auth_config *config, bool is_loopback, bool has_tls);
+/* What an operator should be warned of at start, or NULL: passwords without TLS, or nobody is asked
+ * who he is. Static. */
+const char *auth_exposure_warning(bool is_enabled, bool is_loopback, bool has_tls);

@@ -125,6 +125,7 @@ static int make_security(struct server *s, struct error *err)
     }
     options.limit = s->limit;
     options.audit = s->audit;
+    options.logger = s->options.logger;
     options.settings = read.auth;
     return auth_start(&options, &s->auth, err);
 }
@@ -227,6 +228,9 @@ int server_start(struct server *s, struct error *err)
     if (rc < 0) {
         server_stop(s, 0);
         return rc;
+    }
+    if (server_exposure(s) != NULL) {
+        logger_write(s->options.logger, LOGGER_WARNING, "server", "%s", server_exposure(s));
     }
     s->started_ms = os_now_ms(s->options.os);
     atomic_store_explicit(&s->phase, SERVER_READY, memory_order_relaxed);
@@ -365,6 +369,11 @@ struct dispatch *server_dispatch(const struct server *s)
 struct pool *server_pool(const struct server *s)
 {
     return s->pool;
+}
+
+const char *server_exposure(const struct server *s)
+{
+    return auth_exposure_warning(auth_enabled(s->auth), !s->has_beyond_loopback, s->tls != NULL);
 }
 
 struct auth *server_auth(const struct server *s)

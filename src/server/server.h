@@ -99,6 +99,9 @@ struct blockdb *server_db(const struct server *s);
 struct dispatch *server_dispatch(const struct server *s);
 struct pool *server_pool(const struct server *s);
 struct auth *server_auth(const struct server *s);
+/* What an operator should be warned of because others can reach the server: everybody may do
+ * everything, or secrets cross the network readable; NULL: nothing. Static. */
+const char *server_exposure(const struct server *s);
 struct limit *server_limit(const struct server *s);
 struct audit_log *server_audit(const struct server *s);
 struct metrics *server_metrics(const struct server *s);

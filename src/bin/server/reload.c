@@ -5,12 +5,23 @@
 #include "bin/server/program_priv.h"
 #include "config/config.h"
 #include "os/os.h"
+#include "server/audit_log.h"
 #include "server/server.h"
 
 #include <blockdb/blockdb.h>
+#include <stdio.h>
 #include <string.h>
 
 #define NS_PER_MS 1000000ULL
+#define DIFF_LINE_BYTES 512
+
+static void tell_audit(struct program *p, enum audit_outcome outcome, const char *what)
+{
+    audit_write(server_audit(p->server), &(struct audit_event){.action = "config.reload",
+                                                               .outcome = outcome,
+                                                               .who = "SIGHUP",
+                                                               .reason = what});
+}
 
 /* One line of the log for each line of the diff. */
 static void tell_diff(struct program *p, const struct buf *diff)
@@ -26,8 +37,11 @@ static void tell_diff(struct program *p, const struct buf *diff)
     while (at < end) {
         const char *line_end = memchr(at, '\n', (size_t)(end - at));
         size_t len = line_end != NULL ? (size_t)(line_end - at) : (size_t)(end - at);
+        char line[DIFF_LINE_BYTES];
 
-        logger_write(&p->notices, LOGGER_INFO, "config", "reloaded: %.*s", (int)len, at);
+        (void)snprintf(line, sizeof(line), "%.*s", (int)len, at);
+        logger_write(&p->notices, LOGGER_INFO, "config", "reloaded: %s", line);
+        tell_audit(p, AUDIT_OK, line);
         at += len + 1;
     }
 }
@@ -72,6 +86,7 @@ void program_reload(struct program *p)
     if (reload(p, &err) < 0) {
         logger_write(&p->logger, LOGGER_ERROR, "config",
                      "the configuration was not reloaded, nothing has changed: %s", err.message);
+        tell_audit(p, AUDIT_FAILED, err.message);
         notify_send(&p->notify, "READY=1\nSTATUS=Serving; the last reload failed: %s", err.message);
         return;
     }

@@ -109,10 +109,10 @@ static void test_exposure(void **state)
     assert_non_null(strstr(err.message, "0.0.0.0:8080"));
     assert_int_equal(auth_check_exposure(&insecure, "0.0.0.0:8080", false, &err), 0);
     assert_int_equal(auth_check_exposure(&guarded, "0.0.0.0:8080", false, &err), 0);
-    assert_null(auth_exposure_warning(&open, true, false));
-    assert_non_null(strstr(auth_exposure_warning(&insecure, false, true), "INSECURE"));
-    assert_non_null(strstr(auth_exposure_warning(&guarded, false, false), "TLS"));
-    assert_null(auth_exposure_warning(&guarded, false, true));
+    assert_null(auth_exposure_warning(false, true, false));
+    assert_non_null(strstr(auth_exposure_warning(false, false, true), "INSECURE"));
+    assert_non_null(strstr(auth_exposure_warning(true, false, false), "TLS"));
+    assert_null(auth_exposure_warning(true, false, true));
 }
 
 static void test_certified_names(void **state)
