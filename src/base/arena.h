@@ -56,6 +56,13 @@ static inline void arena_wipe_later(struct arena *a)
 {
     atomic_store_explicit(&a->wipes, true, memory_order_relaxed);
 }
+/* Lets an empty arena begin with memory of its owner's, aligned to ARENA_ALIGN, which stays in
+ * place until the arena is reset. */
+static inline void arena_lend(struct arena *a, void *memory, size_t len_bytes)
+{
+    a->at = (uint8_t *)memory;
+    a->end = a->at + len_bytes;
+}
 /* Gives all chunks back; the arena is empty and usable again. */
 void arena_reset(struct arena *a);
 static inline void arena_deinit(struct arena *a)

@@ -44,7 +44,7 @@ struct os;
 struct server_config;
 struct slow_log;
 
-#define HTTP_ORIGINS_BYTES_MAX 4096
+#define HTTP_LOOPS_MAX 257
 
 /* What one connection may do; of [server]. Times in ms. */
 struct http_limits {
@@ -70,6 +70,7 @@ struct http_options {
     struct os *os;
     const struct route *routes;
     size_t route_count;
+    unsigned loop_count;       /* numbers of loops are below; 0: HTTP_LOOPS_MAX */
     struct logger *logger;     /* may be NULL */
     struct auth *auth;         /* NULL: everybody is principal_everyone() */
     struct limit *limit;       /* NULL: no limits of rates */

@@ -63,6 +63,12 @@ struct http_refusal {
     const char *message; /* static */
 };
 
+/* Whether a request of that method may change something. */
+static inline bool http_method_writes(enum http_method method)
+{
+    return method != HTTP_GET && method != HTTP_HEAD && method != HTTP_OPTIONS;
+}
+
 /* The length of the head at the start of bytes, its empty line included; 0 when it is not whole
  * yet. Searching goes on from *searched, which is updated; 0 at the start. Empty lines before the
  * request line are part of no head: skip them with http_empty_lines(). */
