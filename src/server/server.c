@@ -5,6 +5,7 @@
 #include "config/config.h"
 #include "os/os.h"
 #include "server/audit_log.h"
+#include "server/cosigner.h"
 #include "server/dispatch.h"
 #include "server/limit.h"
 #include "server/metrics.h"
@@ -21,6 +22,7 @@
 
 #define WAIT_STEP_NS 2000000ULL
 #define NS_PER_MS 1000000ULL
+#define WITNESS_INTERVAL_MS 1000
 #define FILES_OF_ENGINE_MIN 64    /* without which a database can hardly open */
 #define FILES_OF_ENGINE_USUAL 512 /* tables, segments and logs of a large one */
 
@@ -140,7 +142,24 @@ static int make_figures(struct server *s, struct error *err)
     }
     metrics_register_process(s->metrics);
     metrics_register_engine(s->metrics, s->options.db);
+    server_register_metrics(s);
     return BLOCKDB_OK;
+}
+
+static int make_cosigner(struct server *s, struct error *err)
+{
+    const struct cosigner_options options = {
+        .os = s->options.os,
+        .db = s->options.db,
+        .logger = s->options.logger,
+        .policy_path = config_get(s->options.config, "ledger.witness_policy_file"),
+        .interval_ms = WITNESS_INTERVAL_MS,
+    };
+
+    if (options.policy_path == NULL || options.policy_path[0] == '\0') {
+        return BLOCKDB_OK;
+    }
+    return cosigner_new(&options, &s->cosigner, err);
 }
 
 static int make_parts(struct server *s, const struct server_config *config, struct error *err)
@@ -148,6 +167,9 @@ static int make_parts(struct server *s, const struct server_config *config, stru
     struct dispatch_options dispatch = {.db = s->options.db, .os = s->options.os};
     int rc = server_load_tls(config, &s->tls, err);
 
+    if (rc == BLOCKDB_OK && s->tls != NULL) {
+        atomic_store_explicit(&s->tls_expires, tls_expires(s->tls), memory_order_relaxed);
+    }
     if (rc == BLOCKDB_OK) {
         rc = make_pool(s, config, err);
     }
@@ -159,7 +181,10 @@ static int make_parts(struct server *s, const struct server_config *config, stru
     if (rc == BLOCKDB_OK) {
         rc = make_security(s, err);
     }
-    return rc == BLOCKDB_OK ? make_figures(s, err) : rc;
+    if (rc == BLOCKDB_OK) {
+        rc = make_figures(s, err);
+    }
+    return rc == BLOCKDB_OK ? make_cosigner(s, err) : rc;
 }
 
 int server_new(const struct server_options *options, struct server **out, struct error *err)
@@ -249,6 +274,7 @@ static void each_worker(struct server *s, void (*run)(struct worker *worker))
 void server_drain(struct server *s)
 {
     atomic_store_explicit(&s->phase, SERVER_DRAINING, memory_order_relaxed);
+    cosigner_stop_soon(s->cosigner);
     each_worker(s, worker_drain);
 }
 
@@ -280,10 +306,11 @@ static void wait_for_connections(struct server *s, uint64_t timeout_ms)
     }
 }
 
-/* Waits for what was begun and cannot be taken back: calls that the engine or the pool answers. */
-static void wait_for_calls(struct server *s)
+/* Waits until the connections that were cut are closed, and for what was begun and cannot be taken
+ * back: calls that the engine or the pool answers. */
+static void wait_for_the_end(struct server *s)
 {
-    while (s->dispatch != NULL && dispatch_pending(s->dispatch) > 0) {
+    while (open_connections(s) > 0 || (s->dispatch != NULL && dispatch_pending(s->dispatch) > 0)) {
         os_sleep_ns(s->options.os, WAIT_STEP_NS);
     }
 }
@@ -303,7 +330,7 @@ void server_stop(struct server *s, uint64_t timeout_ms)
     server_finish(s);
     wait_for_connections(s, timeout_ms);
     each_worker(s, worker_abort);
-    wait_for_calls(s);
+    wait_for_the_end(s);
     if (s->auth != NULL) {
         auth_stop(s->auth); /* its last answers go to the loops, which still run */
         s->auth = NULL;
@@ -312,6 +339,8 @@ void server_stop(struct server *s, uint64_t timeout_ms)
         pool_stop(s->pool);
     }
     each_worker(s, worker_stop);
+    cosigner_free(s->cosigner);
+    s->cosigner = NULL;
     if (s->is_listening && server_config(s)->unix_socket[0] != '\0') {
         (void)unlink(server_config(s)->unix_socket); /* another start replaces what is left */
     }
@@ -399,6 +428,11 @@ struct metrics *server_metrics(const struct server *s)
 struct slow_log *server_slow_log(const struct server *s)
 {
     return s->slow_log;
+}
+
+struct cosigner *server_cosigner(const struct server *s)
+{
+    return s->cosigner;
 }
 
 struct logger *server_logger(const struct server *s)

@@ -31,6 +31,7 @@ struct blockdb;
 struct buf;
 struct config;
 struct conn_protocol;
+struct cosigner;
 struct dispatch;
 struct limit;
 struct loop;
@@ -106,6 +107,8 @@ struct limit *server_limit(const struct server *s);
 struct audit_log *server_audit(const struct server *s);
 struct metrics *server_metrics(const struct server *s);
 struct slow_log *server_slow_log(const struct server *s);
+/* NULL: there is no policy of witnesses. */
+struct cosigner *server_cosigner(const struct server *s);
 struct logger *server_logger(const struct server *s);
 struct os *server_os(const struct server *s);
 unsigned server_loop_count(const struct server *s);

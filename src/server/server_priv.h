@@ -32,6 +32,7 @@ struct server {
     struct auth *auth;
     struct metrics *metrics;
     struct slow_log *slow_log;
+    struct cosigner *cosigner; /* NULL: there is no policy of witnesses */
     uint64_t started_ms;
     char addresses[SERVER_ADDRESSES_MAX][SERVER_LABEL_BYTES];
     size_t address_count;
@@ -50,6 +51,7 @@ struct server {
     _Atomic(const struct server_config *) config;
     /* atomic, relaxed */
     atomic_int phase;
+    atomic_int_least64_t tls_expires; /* 0: no TLS */
     atomic_bool stop_now;
 };
 
@@ -62,6 +64,8 @@ RESULT_MUST_BE_USED int server_load_tls(const struct server_config *config, stru
                                         struct error *err);
 /* Makes config the one in force; takes it. ENOMEM: not taken. */
 RESULT_MUST_BE_USED int server_adopt_config(struct server *s, struct server_config *config);
+/* Registers the metrics of the server's own. */
+void server_register_metrics(struct server *s);
 /* The process may open enough files, or says why not. Raises the soft limit. */
 RESULT_MUST_BE_USED int server_check_files(const struct server_config *config,
                                            struct logger *logger, struct error *err);

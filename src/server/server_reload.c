@@ -136,6 +136,8 @@ int server_reload(struct server *s, const struct config *config, struct error *e
     slow_log_set_threshold(s->slow_log, config_number(config, "logging.slow_request"));
     tls_unref(s->tls);
     s->tls = TAKE(changes.tls);
+    atomic_store_explicit(&s->tls_expires, s->tls != NULL ? tls_expires(s->tls) : 0,
+                          memory_order_relaxed);
     s->options.config = config;
     changes.config = NULL; /* adopted */
     return BLOCKDB_OK;

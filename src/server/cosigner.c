@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/cosigner.h"
+
+#include "base/lock.h"
+#include "base/mem.h"
+#include "client/witness_client.h"
+#include "ledger/checkpoint.h"
+#include "ledger/policy.h"
+#include "os/os.h"
+
+#include <blockdb/blockdb.h>
+#include <blockdb/evidence.h>
+#include <inttypes.h>
+
+#define NS_PER_MS 1000000ULL
+#define ROUND_TIMEOUT_MS 5000
+#define BACKOFF_MAX_MS 60000
+#define AREA "witness"
+
+struct cosigner {
+    /* constant */
+    struct os *os;
+    struct blockdb *db;
+    struct logger *logger;
+    struct buf policy_text;
+    struct policy policy; /* borrows policy_text */
+    uint64_t interval_ms;
+    uint32_t round_timeout_ms;
+    struct os_thread *thread;
+
+    /* thread only */
+    uint64_t shown_size;                  /* of the newest head for which a round was complete */
+    uint64_t sizes[POLICY_WITNESSES_MAX]; /* what each witness is believed to have */
+    uint64_t told; /* bit i: the failure of witness i was told and not ended since */
+
+    struct mutex mu;
+    struct cond wake;
+    /* guarded by mu */
+    bool is_stopping;
+    struct buf witnessed; /* the newest witnessed note; empty: none */
+    struct cosigner_stats stats;
+};
+
+/* One head on its way. */
+struct round {
+    struct cosigner *cosigner;
+    struct slice note;
+    uint64_t size;
+    uint64_t cosigned; /* bit i: witnesses[i] */
+    struct witness_outcome outcomes[POLICY_WITNESSES_MAX];
+};
+
+static void round_free(struct round **round)
+{
+    size_t i;
+
+    if (*round == NULL) {
+        return;
+    }
+    for (i = 0; i < POLICY_WITNESSES_MAX; i++) {
+        witness_outcome_deinit(&(*round)->outcomes[i]);
+    }
+    mem_free(*round);
+}
+
+/* As witness_prove_fn. */
+static int prove(void *context, uint64_t old_size, uint64_t new_size, struct proof *out,
+                 struct error *err)
+{
+    const struct round *round = context;
+    struct blockdb_proof proof;
+    int rc = blockdb_prove_consistency(round->cosigner->db, old_size, new_size, &proof, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    out->count = proof.count;
+    memcpy(out->hashes, proof.hashes, sizeof(proof.hashes));
+    return BLOCKDB_OK;
+}
+
+/* ---- What came of it ----------------------------------------------------------------------- */
+
+/* A failure is told when it begins, a contradiction each time, and that it works again. */
+static void tell(struct cosigner *c, size_t i, const struct witness_outcome *outcome)
+{
+    uint64_t bit = (uint64_t)1 << i;
+
+    if (outcome->status == BLOCKDB_ETAMPERED) {
+        logger_write(c->logger, LOGGER_ERROR, AREA, "%s", outcome->error.message);
+    } else if (outcome->status < 0 && (c->told & bit) == 0) {
+        logger_write(c->logger, LOGGER_WARNING, AREA, "%s", outcome->error.message);
+    } else if (outcome->status == BLOCKDB_OK && (c->told & bit) != 0) {
+        logger_write(c->logger, LOGGER_INFO, AREA, "witness %zu of the policy cosigns again",
+                     i + 1);
+    }
+    c->told = outcome->status < 0 ? c->told | bit : c->told & ~bit;
+}
+
+static void count(struct cosigner *c, const struct round *round)
+{
+    size_t i;
+
+    mutex_lock(&c->mu);
+    c->stats.rounds++;
+    for (i = 0; i < c->policy.witness_count; i++) {
+        if (c->policy.witnesses[i].url.len > 0) {
+            c->stats.failures += round->outcomes[i].status < 0;
+            c->stats.contradictions += round->outcomes[i].status == BLOCKDB_ETAMPERED;
+        }
+    }
+    mutex_unlock(&c->mu);
+}
+
+/* Adds the lines to the head in the database, if that is still the newest, and to *note. */
+static int attach(struct cosigner *c, const struct round *round, struct buf *note,
+                  struct error *err)
+{
+    size_t i;
+    int rc = buf_append_slice(note, round->note);
+
+    for (i = 0; rc == BLOCKDB_OK && i < c->policy.witness_count; i++) {
+        const struct buf *lines = &round->outcomes[i].lines;
+
+        if ((round->cosigned >> i & 1) == 0) {
+            continue;
+        }
+        rc = buf_append_slice(note, buf_slice(lines));
+        if (rc == BLOCKDB_OK) {
+            rc = blockdb_checkpoint_cosign(c->db, round->size, lines->data, lines->len, err);
+            rc = rc == BLOCKDB_ENOTFOUND ? BLOCKDB_OK : rc;
+        }
+    }
+    return rc;
+}
+
+/* COSIGN-1; keeps a note that the policy calls witnessed. */
+static void keep(struct cosigner *c, struct buf *note, uint64_t size)
+{
+    struct policy_result result;
+    struct checkpoint checkpoint;
+    struct note parsed;
+    struct error err = {0};
+    int rc = checkpoint_parse_note(buf_slice(note), &parsed, &checkpoint, &err);
+
+    rc = rc == BLOCKDB_OK ? policy_evaluate(&c->policy, &parsed, &checkpoint, &result, &err) : rc;
+    if (rc < 0) {
+        logger_write(c->logger, LOGGER_WARNING, AREA, "%s", err.message);
+        return;
+    }
+    if (!result.quorum_met) {
+        return;
+    }
+    mutex_lock(&c->mu);
+    buf_deinit(&c->witnessed);
+    c->witnessed = *note;
+    c->stats.witnessed++;
+    c->stats.size = size;
+    mutex_unlock(&c->mu);
+    *note = (struct buf){0};
+}
+
+/* ---- Rounds -------------------------------------------------------------------------------- */
+
+/* Shows one head; false when no witness took it, so that a pause is due. */
+static bool show(struct cosigner *c, struct round *round, struct error *err)
+{
+    AUTO(buf_deinit) struct buf note = {0};
+    const struct witness_round asked = {
+        .os = c->os,
+        .policy = &c->policy,
+        .submission = {.note = round->note, .prove = prove, .context = round},
+        .timeout_ms = c->round_timeout_ms,
+    };
+    size_t i;
+    int rc;
+
+    for (i = 0; i < c->policy.witness_count; i++) {
+        round->outcomes[i].size = c->sizes[i];
+    }
+    rc = witness_round_run(&asked, round->outcomes, &round->cosigned, err);
+    if (rc == BLOCKDB_OK) {
+        count(c, round);
+        rc = attach(c, round, &note, err);
+    }
+    if (rc < 0) {
+        logger_write(c->logger, LOGGER_WARNING, AREA, "%s", err->message);
+        return false;
+    }
+    for (i = 0; i < c->policy.witness_count; i++) {
+        if (c->policy.witnesses[i].url.len > 0) {
+            tell(c, i, &round->outcomes[i]);
+            c->sizes[i] = round->outcomes[i].size;
+        }
+    }
+    keep(c, &note, round->size);
+    return round->cosigned != 0;
+}
+
+/* Looks for a head that was not shown yet; false when a pause is due. */
+static bool look(struct cosigner *c)
+{
+    AUTO(blockdb_value_deinit) struct blockdb_value newest = {0};
+    AUTO(round_free) struct round *round = NULL;
+    struct checkpoint checkpoint;
+    struct note note;
+    struct error err = {0};
+    bool is_taken;
+
+    if (blockdb_checkpoint_get(c->db, &newest, &err) < 0 ||
+        checkpoint_parse_note(slice_of(newest.data, newest.len), &note, &checkpoint, &err) < 0) {
+        return true; /* none was signed yet; what is wrong with it, others tell */
+    }
+    if (checkpoint.size == c->shown_size) {
+        return true;
+    }
+    round = mem_calloc(1, sizeof(*round));
+    if (round == NULL) {
+        return false;
+    }
+    round->cosigner = c;
+    round->note = slice_of(newest.data, newest.len);
+    round->size = checkpoint.size;
+    is_taken = show(c, round, &err);
+    if (is_taken) {
+        c->shown_size = checkpoint.size;
+    }
+    return is_taken;
+}
+
+/* Waits; true when it is time to end. */
+static bool pause_for(struct cosigner *c, uint64_t ms)
+{
+    bool is_stopping;
+
+    mutex_lock(&c->mu);
+    if (!c->is_stopping) {
+        (void)cond_wait_for(&c->wake, &c->mu, ms * NS_PER_MS);
+    }
+    is_stopping = c->is_stopping;
+    mutex_unlock(&c->mu);
+    return is_stopping;
+}
+
+static void thread_main(void *arg)
+{
+    struct cosigner *c = arg;
+    uint64_t pause_ms = c->interval_ms;
+
+    while (!pause_for(c, pause_ms)) {
+        if (look(c)) {
+            pause_ms = c->interval_ms;
+        } else {
+            pause_ms = 2 * pause_ms < BACKOFF_MAX_MS ? 2 * pause_ms : BACKOFF_MAX_MS;
+        }
+    }
+}
+
+/* ---- Life ---------------------------------------------------------------------------------- */
+
+static int read_policy(struct cosigner *c, const char *path, struct error *err)
+{
+    int rc = os_read_file(c->os, path, POLICY_TEXT_MAX, &c->policy_text, err);
+
+    rc = rc == BLOCKDB_OK ? policy_parse(buf_slice(&c->policy_text), &c->policy, err) : rc;
+    return rc < 0 ? error_wrap(err, rc, "option witness_policy_file: '%s'", path) : rc;
+}
+
+static void release(struct cosigner *c)
+{
+    buf_deinit(&c->policy_text);
+    buf_deinit(&c->witnessed);
+    cond_deinit(&c->wake);
+    mutex_deinit(&c->mu);
+    mem_free(c);
+}
+
+int cosigner_new(const struct cosigner_options *options, struct cosigner **out, struct error *err)
+{
+    struct cosigner *c = mem_calloc(1, sizeof(*c));
+    int rc;
+
+    if (c == NULL) {
+        return error_set_no_memory(err);
+    }
+    c->os = options->os;
+    c->db = options->db;
+    c->logger = options->logger;
+    c->interval_ms = options->interval_ms > 0 ? options->interval_ms : 1;
+    c->round_timeout_ms = options->round_timeout_ms > 0 ? options->round_timeout_ms
+                                                        : ROUND_TIMEOUT_MS;
+    mutex_init(&c->mu, LOCK_RANK_SERVER);
+    cond_init(&c->wake);
+    rc = read_policy(c, options->policy_path, err);
+    if (rc == BLOCKDB_OK) {
+        rc = os_thread_start(c->os, "witness", thread_main, c, &c->thread, err);
+    }
+    if (rc < 0) {
+        release(c);
+        return rc;
+    }
+    *out = c;
+    return BLOCKDB_OK;
+}
+
+void cosigner_stop_soon(struct cosigner *c)
+{
+    if (c == NULL) {
+        return;
+    }
+    mutex_lock(&c->mu);
+    c->is_stopping = true;
+    cond_signal(&c->wake);
+    mutex_unlock(&c->mu);
+}
+
+void cosigner_free(struct cosigner *c)
+{
+    if (c == NULL) {
+        return;
+    }
+    cosigner_stop_soon(c);
+    os_thread_join(c->os, c->thread);
+    release(c);
+}
+
+int cosigner_note(struct cosigner *c, struct buf *out)
+{
+    int rc;
+
+    mutex_lock(&c->mu);
+    rc = c->witnessed.len > 0 ? buf_append_slice(out, buf_slice(&c->witnessed)) : BLOCKDB_ENOTFOUND;
+    mutex_unlock(&c->mu);
+    return rc;
+}
+
+struct cosigner_stats cosigner_stats(struct cosigner *c)
+{
+    struct cosigner_stats stats;
+
+    mutex_lock(&c->mu);
+    stats = c->stats;
+    mutex_unlock(&c->mu);
+    return stats;
+}
