@@ -4,7 +4,9 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "os/os.h"
+#include "server/audit_log.h"
 #include "server/http/http_priv.h"
+#include "server/server.h"
 #include "server/server_config.h"
 #include "server/slow_log.h"
 
@@ -22,6 +24,7 @@ static const int outcome_statuses[] = {
     200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 408, 409, 410, 411,
     413, 414, 415, 417, 422, 429, 431, 499, 500, 501, 503, 505, 507,
 };
+#define AUDIT_TARGET_BYTES 160
 #define OUTCOME_COUNT (sizeof(outcome_names) / sizeof(outcome_names[0]))
 _Static_assert(OUTCOME_COUNT == sizeof(outcome_statuses) / sizeof(outcome_statuses[0]) + 1,
                "a name for each status, and one for others");
@@ -131,6 +134,36 @@ static void tell_log(const struct exchange *x, int status)
                  conn_peer(x->conn)->address, x->id);
 }
 
+/* Refusals by rights, and what operators and admins did; failed logins are told by auth. */
+static void tell_audit(const struct exchange *x, int status)
+{
+    const struct server *server = conn_server(x->conn);
+    const struct route *route = x->route;
+    char target[AUDIT_TARGET_BYTES];
+    bool is_act;
+
+    if (server == NULL || route == NULL || x->principal == NULL) {
+        return;
+    }
+    is_act = route->rate_class == ROUTE_ADMIN && http_method_writes(route->method) &&
+             (route->flags & ROUTE_AUDITS) == 0;
+    if (status != 403 && !is_act) {
+        return;
+    }
+    (void)snprintf(target, sizeof(target), "%s %.*s", method_text(route->method),
+                   (int)(x->request.path.len < 128 ? x->request.path.len : 128),
+                   (const char *)x->request.path.data);
+    audit_write(server_audit(server),
+                &(struct audit_event){.action = "request",
+                                      .outcome = status == 403  ? AUDIT_REFUSED
+                                                 : status < 400 ? AUDIT_OK
+                                                                : AUDIT_FAILED,
+                                      .who = principal_name(x->principal),
+                                      .address = conn_peer(x->conn)->address,
+                                      .target = target,
+                                      .request = x->id});
+}
+
 void exchange_count(struct exchange *x, int status, size_t answer_bytes)
 {
     struct http *http = x->http;
@@ -152,6 +185,7 @@ void exchange_count(struct exchange *x, int status, size_t answer_bytes)
         tell_slow(x, status, now_ns);
     }
     tell_log(x, status);
+    tell_audit(x, status);
 }
 
 /* ---- Exchanges that are kept for reuse ---------------------------------------------------------

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/resp/resp_execute.h"
 
+#include "server/audit_log.h"
+#include "server/limit.h"
 #include "server/resp/resp_auth.h"
 #include "server/resp/resp_gather.h"
 #include "server/resp/resp_limits.h"
@@ -76,11 +78,56 @@ static void spoil(struct resp_session *s)
     }
 }
 
+static void tell_audit(const struct resp_session *s, const struct resp_command *command,
+                       const struct error *err)
+{
+    if (s->worker->server != NULL) {
+        audit_write(server_audit(s->worker->server),
+                    &(struct audit_event){.action = "request",
+                                          .outcome = AUDIT_REFUSED,
+                                          .who = principal_name(s->principal),
+                                          .address = conn_peer(s->conn)->address,
+                                          .target = command->name,
+                                          .reason = err->message});
+    }
+}
+
+/* Takes a token of the bucket of this client's name, or address. */
+static bool take_token(const struct resp_session *s, enum limit_subject subject, const char *name,
+                       unsigned rights, uint32_t *out_wait_ms)
+{
+    const struct limit_key key = {
+        .subject = subject,
+        .class = (rights & (RIGHT_OPERATE | RIGHT_ADMIN)) != 0 ? LIMIT_ADMIN
+                 : (rights & RIGHT_WRITE) != 0                 ? LIMIT_WRITE
+                                                               : LIMIT_READ,
+        .name = slice_of_text(name),
+        .now_ms = loop_now_ms(s->worker->loop),
+    };
+    struct limit *limit = server_limit(s->worker->server);
+
+    return !limit_is_on(limit, subject, key.class) || limit_take(limit, &key, 1, out_wait_ms);
+}
+
+/* Whether the rates of the client's address and name allow one command more; what needs no right is
+ * not limited. */
+static bool is_in_time(const struct resp_session *s, const struct resp_command *command,
+                       uint32_t *out_wait_ms)
+{
+    unsigned rights = command->rights;
+
+    return s->worker->server == NULL || rights == 0 ||
+           (take_token(s, LIMIT_ADDRESS, conn_peer(s->conn)->address, rights, out_wait_ms) &&
+            (s->principal == NULL ||
+             take_token(s, LIMIT_PRINCIPAL, principal_name(s->principal), rights, out_wait_ms)));
+}
+
 /* Whether the command may run now; answers with the error otherwise. */
 static bool is_allowed(struct resp_session *s, const struct resp_command *command,
                        const struct slice *args, size_t arg_count)
 {
     struct resp_writer w = resp_session_writer(s);
+    uint32_t wait_ms = 0;
     struct error err;
     int rc;
 
@@ -92,6 +139,9 @@ static bool is_allowed(struct resp_session *s, const struct resp_command *comman
         resp_write_error(&w, "NOAUTH", "Authentication required.");
     } else if (s->is_queueing && (command->flags & RESP_ALONE) != 0) {
         resp_write_error(&w, "ERR", "%s is not possible between MULTI and EXEC", command->name);
+    } else if (!is_in_time(s, command, &wait_ms)) {
+        resp_write_error(&w, "ERR", "rate limit reached; try again in %u s",
+                         limit_retry_after(wait_ms));
     } else {
         rc = s->principal == NULL
                  ? BLOCKDB_OK
@@ -100,6 +150,7 @@ static bool is_allowed(struct resp_session *s, const struct resp_command *comman
             return true;
         }
         resp_write_status(&w, rc, &err);
+        tell_audit(s, command, &err);
     }
     spoil(s);
     resp_session_wrote(s, &w);
