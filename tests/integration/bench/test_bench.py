@@ -13,7 +13,7 @@ PROGRAM = None  # set by main
 TINY = ['--num', '1500', '--reads', '600', '--batch', '40', '--duration', '10s',
         '--cache', '4MiB', '--write-buffer', '1MiB']
 SMALL_FILES = ['--set', 'wal_file_size=1MiB', '--set', 'index_cache_size=1MiB']
-BLOCKDB_ONLY = {'history', 'asof', 'verify', 'prove', 'provefile', 'verifyfile'}
+BLOCKDB_ONLY = {'history', 'asof', 'verify', 'prove', 'provefile', 'verifyfile', 'submit'}
 
 
 def listed(heading):

@@ -94,10 +94,10 @@ static void test_every_code_has_a_name(void **state)
     int code;
 
     (void)state;
-    for (code = BLOCKDB_EDENIED; code <= BLOCKDB_OK; code++) {
+    for (code = BLOCKDB_EWOULDBLOCK; code <= BLOCKDB_OK; code++) {
         assert_string_not_equal(blockdb_status_name(code), "unknown error");
     }
-    assert_string_equal(blockdb_status_name(BLOCKDB_EDENIED - 1), "unknown error");
+    assert_string_equal(blockdb_status_name(BLOCKDB_EWOULDBLOCK - 1), "unknown error");
     assert_string_equal(blockdb_status_name(1), "unknown error");
 }
 
