@@ -222,7 +222,7 @@ file = "/var/log/blockdb/blockdb.log"
             value = re.match(r'^(\w+) = ("[^"]*"|\S+)', line)
             if value:
                 tables = shown.split('\n[')
-                table = [t for t in tables if ('[' + t).startswith(section) or t.startswith(section)]
+                table = [t for t in tables if ('[' + t.lstrip('[')).startswith(section)]
                 check(table, f'--print-config shows no {section}')
                 check(f'\n{value.group(1)} = {value.group(2)}\n' in table[0] + '\n',
                       f'{section} {value.group(0)} is not in force')
@@ -284,7 +284,8 @@ file = "/var/log/blockdb/blockdb.log"
         try:
             self.wait_for('http://127.0.0.1:8000/health', proxy)
             for number in range(9):
-                run(['blockdb-cli', '--url', 'http://127.0.0.1:8000', 'put', f'guide:h{number}', 'v'])
+                run(['blockdb-cli', '--url', 'http://127.0.0.1:8000', 'put', f'guide:h{number}',
+                     'v'])
             check(run(['blockdb-cli', 'get', 'guide:h8']) == 'v', 'a write did not arrive')
         finally:
             proxy.terminate()

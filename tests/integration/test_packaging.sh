@@ -44,7 +44,7 @@ logrotate --force --state "$work/logrotate.state" "$work/logrotate.conf" >"$work
 [ ! -s "$work/rotated/blockdb.log" ] || fail "no fresh blockdb.log"
 
 echo "the server takes all profiles"
-for file in "$packaging"/profiles/*.toml "$packaging/blockdb-server.toml" "$packaging/blockdb.toml"; do
+for file in "$packaging"/profiles/*.toml "$packaging"/*.toml; do
     "$server" --config "$file" --set database.data_dir="$work/db" --set database.wal_dir= \
         --check-config >"$work/check" 2>&1 || [ $? -eq 1 ] || fail "$file: $(cat "$work/check")"
 done
@@ -52,7 +52,8 @@ done
 echo "installing keeps what was set"
 DESTDIR=$work/root meson install -C "$build_root" --no-rebuild --quiet >"$work/install" 2>&1 ||
     fail "$(cat "$work/install")"
-for file in usr/local/bin/blockdb-server usr/local/bin/blockdb-cli usr/local/bin/blockdb-cleanup.sh \
+for file in usr/local/bin/blockdb-server usr/local/bin/blockdb-cli \
+    usr/local/bin/blockdb-cleanup.sh \
     usr/local/lib/systemd/system/blockdb.service usr/local/lib/sysusers.d/blockdb.conf \
     etc/blockdb/blockdb.toml etc/logrotate.d/blockdb; do
     [ -e "$work/root/$file" ] || fail "$file was not installed"
@@ -74,7 +75,8 @@ DATA_DIR=$work/db LOG_DIR=$work/log bash "$packaging/scripts/blockdb-cleanup.sh"
 printf '#!/bin/sh\necho "$@" >>%s\n' "$work/asked" >"$work/bin/blockdb-cli"
 chmod +x "$work/bin/blockdb-cli"
 touch "$work"/db/{2,3,4,5,6,7,8,9,10,11}.sst
-PATH=$work/bin:$PATH DATA_DIR=$work/db LOG_DIR=$work/log bash "$packaging/scripts/blockdb-cleanup.sh"
+PATH=$work/bin:$PATH DATA_DIR=$work/db LOG_DIR=$work/log \
+    bash "$packaging/scripts/blockdb-cleanup.sh"
 [ "$(cat "$work/asked")" = compact ] || fail "no merge was asked for"
 ! DATA_DIR=$work/none bash "$packaging/scripts/blockdb-cleanup.sh" 2>"$work/error" ||
     fail "a missing directory went unnoticed"

@@ -53,53 +53,60 @@ static int teardown(void **state)
     return 0;
 }
 
-static void assert_matches(const struct router *r, enum http_method method, const char *path,
-                           const char *pattern, const char *param0, const char *param1)
+struct expected {
+    enum http_method method;
+    const char *path;
+    const char *pattern; /* NULL: no route */
+    const char *params[2];
+};
+
+static void assert_matches(const struct router *r, const struct expected *e)
 {
     struct route_match match;
 
-    router_match(r, method, slice_of_text(path), &match);
-    if (pattern == NULL) {
+    router_match(r, e->method, slice_of_text(e->path), &match);
+    if (e->pattern == NULL) {
         assert_null(match.route);
         return;
     }
     assert_non_null(match.route);
     assert_true(match.path_exists);
-    assert_string_equal(match.route->pattern, pattern);
+    assert_string_equal(match.route->pattern, e->pattern);
     assert_ptr_equal(router_route(r, match.index), match.route);
-    assert_true(slice_equal(match.params[0], slice_of_text(param0)));
-    assert_true(slice_equal(match.params[1], slice_of_text(param1)));
+    assert_true(slice_equal(match.params[0], slice_of_text(e->params[0])));
+    assert_true(slice_equal(match.params[1], slice_of_text(e->params[1])));
 }
 
 static void test_matches(void **state)
 {
-    const struct router *r = *state;
+    static const struct expected cases[] = {
+        {HTTP_GET, "/", "/", {"", ""}},
+        {HTTP_HEAD, "/health", "/health", {"", ""}},
+        {HTTP_GET, "/api/v1/get/a", "/api/v1/get/{key...}", {"a", ""}},
+        {HTTP_GET, "/api/v1/get/a/b//c/", "/api/v1/get/{key...}", {"a/b//c/", ""}},
+        {HTTP_GET, "/api/v1/get/", "/api/v1/get/{key...}", {"", ""}},
+        {HTTP_GET, "/api/v1/blocks/7", "/api/v1/blocks/{height}", {"7", ""}},
+        {HTTP_PUT, "/api/v1/users/%2F", "/api/v1/users/{name}", {"%2F", ""}},
+        {HTTP_GET, "/tile/entries/x001/002", "/tile/entries/{index...}", {"x001/002", ""}},
+        {HTTP_GET, "/tile/0/x001/2.p/5", "/tile/{level}/{index...}", {"0", "x001/2.p/5"}},
+        {HTTP_GET, "/tile/0/x/y", "/tile/{level}/x/y", {"0", ""}},
+        {HTTP_GET, "/tile/0/x/z", "/tile/{level}/{index...}", {"0", "x/z"}},
+    };
 
-    assert_matches(r, HTTP_GET, "/", "/", "", "");
-    assert_matches(r, HTTP_HEAD, "/health", "/health", "", "");
-    assert_matches(r, HTTP_GET, "/api/v1/get/a", "/api/v1/get/{key...}", "a", "");
-    assert_matches(r, HTTP_GET, "/api/v1/get/a/b//c/", "/api/v1/get/{key...}", "a/b//c/", "");
-    assert_matches(r, HTTP_GET, "/api/v1/get/", "/api/v1/get/{key...}", "", "");
-    assert_matches(r, HTTP_GET, "/api/v1/blocks/7", "/api/v1/blocks/{height}", "7", "");
-    assert_matches(r, HTTP_PUT, "/api/v1/users/%2F", "/api/v1/users/{name}", "%2F", "");
-    assert_matches(r, HTTP_GET, "/tile/entries/x001/002", "/tile/entries/{index...}", "x001/002",
-                   "");
-    assert_matches(r, HTTP_GET, "/tile/0/x001/002.p/5", "/tile/{level}/{index...}", "0",
-                   "x001/002.p/5");
-    assert_matches(r, HTTP_GET, "/tile/0/x/y", "/tile/{level}/x/y", "0", "");
-    assert_matches(r, HTTP_GET, "/tile/0/x/z", "/tile/{level}/{index...}", "0", "x/z");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_matches(*state, &cases[i]);
+    }
 }
 
 static void test_nothing_matches(void **state)
 {
-    const struct router *r = *state;
     static const char *const paths[] = {
         "/healthy", "/health/",        "/api",           "/api/v1",  "/api/v1/get", "//health",
         "/HEALTH",  "/api/v1/blocks/", "/api/v1/users/", "/nowhere",
     };
 
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
-        assert_matches(r, HTTP_GET, paths[i], NULL, "", "");
+        assert_matches(*state, &(struct expected){.method = HTTP_GET, .path = paths[i]});
     }
 }
 

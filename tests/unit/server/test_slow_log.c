@@ -57,7 +57,8 @@ static void test_lines_and_ring(void **state)
     }
     assert_non_null(
         strstr(lines.first, "slow: http POST /api/v1/put by ann from 127.0.0.1:1 took"));
-    assert_non_null(strstr(lines.first, "receive 1.00 us, queue 2.00 ms, engine 150 ms, answer 0 ns"));
+    assert_non_null(strstr(lines.first, "receive 1.00 us, queue 2.00 ms, engine 150 ms, "
+                                        "answer 0 ns"));
     assert_non_null(strstr(lines.first, "300 bytes, outcome 200, request id-7\n"));
     /* All in one second, or in two when it ended meanwhile. */
     assert_true(lines.count >= SLOW_LOG_LINES_PER_S && lines.count < SLOW_LOG_ENTRIES);
