@@ -3,49 +3,45 @@
 
 #include "base/mem.h"
 #include "config/config.h"
-#include "server/http/exchange.h"
 #include "server/http/http.h"
 #include "server/metrics.h"
 #include "server/resp/resp.h"
+#include "server/routes/routes.h"
 #include "server/server.h"
 
 #include <blockdb/blockdb.h>
 
 struct faces {
     struct blockdb *db;
+    struct routes *routes;
     struct http *http;
 };
 
-static void health(struct exchange *x)
+static void on_commit(void *arg, uint64_t seq_count, uint64_t durable_count)
 {
-    bool is_ready = server_phase(exchange_server(x)) == SERVER_READY;
+    const struct faces *faces = arg;
 
-    exchange_reply(x, is_ready ? 200 : 503, "text/plain",
-                   slice_of_text(is_ready ? "ok\n" : "draining\n"));
+    (void)seq_count;
+    routes_notice(faces->routes, durable_count);
 }
-
-static const struct route routes[] = {
-    {.method = HTTP_GET,
-     .pattern = "/health",
-     .flags = ROUTE_HEALTH,
-     .handler = health,
-     .rate_class = ROUTE_FREE,
-     .summary = "Whether the server serves."},
-};
 
 static int make_http(struct faces *faces, const struct faces_options *options, struct error *err)
 {
     struct http_options http = {.os = options->os,
                                 .logger = options->logger,
                                 .limits = HTTP_LIMITS_INIT,
-                                .routes = routes,
-                                .route_count = 1};
+                                .context = faces->routes};
 
+    http.routes = routes_table(faces->routes, &http.route_count);
     return http_new(&http, &faces->http, err);
 }
 
 int faces_new(const struct faces_options *options, struct faces **out, struct error *err)
 {
+    struct routes_options routes = {.os = options->os,
+                                    .db = options->db,
+                                    .backup_dir = config_text(options->config, "server.backup_dir"),
+                                    .node_id = config_text(options->config, "cluster.node_id")};
     struct faces *faces = mem_calloc(1, sizeof(*faces));
     int rc;
 
@@ -53,7 +49,10 @@ int faces_new(const struct faces_options *options, struct faces **out, struct er
         return error_set_no_memory(err);
     }
     faces->db = options->db;
-    rc = make_http(faces, options, err);
+    rc = routes_new(&routes, &faces->routes, err);
+    if (rc == BLOCKDB_OK) {
+        rc = make_http(faces, options, err);
+    }
     if (rc < 0) {
         faces_free(faces);
         return rc;
@@ -83,11 +82,12 @@ void faces_attach(struct faces *faces, struct server *server)
     http_set_auth(faces->http, server_auth(server), server_limit(server));
     http_set_slow_log(faces->http, server_slow_log(server));
     metrics_register(server_metrics(server), write_http_metrics, faces->http);
+    blockdb_set_commit_cb(faces->db, on_commit, faces);
 }
 
 void faces_stop(struct faces *faces)
 {
-    (void)faces;
+    routes_cancel_jobs(faces->routes);
 }
 
 void faces_free(struct faces *faces)
@@ -95,6 +95,8 @@ void faces_free(struct faces *faces)
     if (faces == NULL) {
         return;
     }
+    blockdb_set_commit_cb(faces->db, NULL, NULL);
     http_free(faces->http);
+    routes_free(faces->routes);
     mem_free(faces);
 }
