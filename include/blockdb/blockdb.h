@@ -128,7 +128,8 @@ struct blockdb_write_options {
      * number gives ESTALE. Numbers of one client must grow. */
     const uint8_t *client_id;
     uint64_t request;
-    /* blockdb_submit() only: EWOULDBLOCK instead of waiting when too much is queued. */
+    /* blockdb_submit() only: EWOULDBLOCK instead of waiting when too much is queued, or memory is
+     * short while something is. */
     bool no_wait;
 };
 #define BLOCKDB_WRITE_OPTIONS_INIT                                                                 \
@@ -204,6 +205,9 @@ void blockdb_set_commit_cb(struct blockdb *db, blockdb_commit_cb cb, void *arg);
 uint64_t blockdb_seq_count(const struct blockdb *db);
 /* The number of entries that a power cut leaves, as far as is known; never waits. */
 uint64_t blockdb_durable_count(const struct blockdb *db);
+/* Whether the database takes writes: EREADONLY with the first cause when it was opened read-only or
+ * a write or sync failed. Never waits for a disk. */
+int blockdb_write_check(struct blockdb *db, struct blockdb_error *err);
 /* Makes everything acknowledged so far durable. */
 int blockdb_sync(struct blockdb *db, struct blockdb_error *err);
 

@@ -173,6 +173,10 @@ static void enqueue_locked(struct blockdb *db, struct commit_request *request)
     c->tail = request;
     c->queued_bytes += request_bytes(request);
     c->queued_count++;
+    if (c->awaited_count > 0 && c->queued_count >= c->awaited_count) {
+        c->awaited_count = 0;
+        cond_signal(&c->committer_wake);
+    }
     /* Without looking at the caches: the leader does that for the group. */
     atomic_fetch_add_explicit(&db->account.held[ACCOUNT_COMMIT_QUEUE], request_bytes(request),
                               memory_order_relaxed);
@@ -250,9 +254,6 @@ int commit_submit(struct blockdb *db, struct commit_request *request, bool no_wa
     if (!c->leading) {
         c->leading = true;
         c->committer_lead = true;
-        cond_signal(&c->committer_wake);
-    } else if (c->awaited_count > 0 && c->queued_count >= c->awaited_count) {
-        c->awaited_count = 0;
         cond_signal(&c->committer_wake);
     }
     mutex_unlock(&c->mu);
