@@ -140,7 +140,8 @@ static void admit(struct acceptor *acceptor, struct conn_socket *socket)
     socket->count = &team->connections;
     if (before < max) {
         place(acceptor, socket);
-    } else if (before < max + SERVER_RESERVE && is_loopback(socket)) {
+    } else if (acceptor->protocol->has_reserve && before < max + SERVER_RESERVE &&
+               is_loopback(socket)) {
         socket->is_reserve = true;
         place(acceptor, socket);
     } else {

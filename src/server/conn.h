@@ -61,6 +61,8 @@ struct conn_protocol {
     const char *name; /* "http", "resp" */
     /* What a client that is one too many reads before it is cut. */
     struct slice refusal;
+    /* Clients from loopback are let in above max_connections, see conn_is_reserve(). */
+    bool has_reserve;
     /* A connection was accepted (with TLS: the handshake is done). A negative code closes it. */
     int (*open)(struct conn *c);
     /* There is new input, or input was resumed. */

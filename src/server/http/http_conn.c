@@ -514,13 +514,14 @@ void http_conn_protocol(struct conn_protocol *protocol)
 {
     static const char refusal[] =
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
-        "Content-Length: 96\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
+        "Content-Length: 93\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
         "{\"success\":false,\"error\":\"Busy\","
         "\"message\":\"[server] max_connections is reached; come again\"}\n";
 
     *protocol = (struct conn_protocol){
         .name = "http",
         .refusal = slice_of(refusal, sizeof(refusal) - 1),
+        .has_reserve = true,
         .open = on_open,
         .input = on_input,
         .input_end = on_input_end,

@@ -204,6 +204,7 @@ static void on_drain(struct conn *c)
 const struct conn_protocol talker_protocol = {
     .name = "talker",
     .refusal = {.data = (const uint8_t *)"full\n", .len = 5},
+    .has_reserve = true,
     .open = on_open,
     .input = on_input,
     .input_end = on_input_end,
