@@ -102,3 +102,11 @@ uint64_t blockdb_epoch(const struct blockdb *db)
 {
     return db->epoch_number;
 }
+
+int blockdb_write_check(struct blockdb *db, struct error *err)
+{
+    if (db->read_only) {
+        return db_refuse_read_only(db, err);
+    }
+    return failure_check(&db->failure, err);
+}
