@@ -6,6 +6,7 @@
 #include "config/config.h"
 #include "os/os.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -92,7 +93,7 @@ int cli_at_seq(struct cli *cli, uint64_t *out_seq, struct error *err)
     if (rc < 0) {
         return error_wrap(err, rc, "option --as-of");
     }
-    rc = blockdb_seq_at_time(cli->db, time_ms, out_seq, err);
+    rc = cli->source->ops->seq_at_time(cli->source, time_ms, out_seq, err);
     if (rc == BLOCKDB_ENOTFOUND) {
         return error_set(err, rc, "the database had no entries at %s", as_of);
     }
@@ -130,7 +131,7 @@ static int close_db(struct cli *cli, int status, struct error *err)
     struct error close_err = {0};
     int rc;
 
-    if (cli->db == NULL) {
+    if (cli->source == NULL) {
         return status;
     }
     rc = cli_close(cli, &close_err);
@@ -145,8 +146,21 @@ static bool needs_database(const struct cli *cli)
 {
     const struct command *command = cli->args.command;
 
-    return command_open_of(&cli->args) != COMMAND_OPEN_NONE && cli->db == NULL &&
+    return command_open_of(&cli->args) != COMMAND_OPEN_NONE && cli->source == NULL &&
            (command->instead == NULL || !args_has(&cli->args, command->instead));
+}
+
+/* A connection that could not be made or broke: what to do about it, and its own exit code. */
+static void explain_connection(struct cli *cli, struct error *err)
+{
+    size_t len = strlen(err->message);
+
+    cli->lost_connection = true;
+    if (strstr(err->message, "no connection") != NULL) {
+        (void)snprintf(err->message + len, sizeof(err->message) - len,
+                       "; is a server running there? --url names another one, --data-dir opens a "
+                       "database without a server");
+    }
 }
 
 /* Opens what the command needs, runs it and writes its output. */
@@ -157,11 +171,15 @@ static int run_command(struct cli *cli, struct error *err)
     int finished;
     struct error out_err = {0};
 
+    cli->lost_connection = false;
     if (rc == BLOCKDB_OK && needs_database(cli)) {
         rc = cli_open(cli, err);
     }
     if (rc == BLOCKDB_OK) {
         rc = command->run(cli, err);
+    }
+    if (rc == BLOCKDB_EIO && cli->source != NULL && cli->db == NULL && !out_failed(&cli->out)) {
+        explain_connection(cli, err);
     }
     finished = out_finish(&cli->out, &out_err);
     if (rc == BLOCKDB_OK && finished < 0) {
@@ -174,8 +192,9 @@ static int run_command(struct cli *cli, struct error *err)
 /* A directory with its own lifetime per line would make a shell a way to open many. */
 static int check_shell_options(const struct args *args, struct error *err)
 {
-    static const char *const fixed[] = {"data-dir", "config", "set",       "wait",
-                                        "url",      "no-pin", "forget-pin"};
+    static const char *const fixed[] = {"data-dir", "config",     "set",      "wait",       "url",
+                                        "no-pin",   "forget-pin", "profile",  "token-file", "user",
+                                        "cacert",   "cert",       "cert-key", "insecure"};
     size_t i;
 
     for (i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
@@ -205,6 +224,16 @@ static bool run_informative(struct cli *cli, int *out_status, struct error *err)
     return true;
 }
 
+static enum exit_code exit_code(const struct cli *cli, int status)
+{
+    const struct command *command = cli->args.command;
+
+    if (status == BLOCKDB_EIO && cli->lost_connection) {
+        return EXIT_TIMEOUT;
+    }
+    return exit_code_of(status, command != NULL && command->checks_damage);
+}
+
 int cli_run_line(struct cli *cli, int argc, char *const *argv)
 {
     struct args saved = cli->args;
@@ -227,7 +256,7 @@ int cli_run_line(struct cli *cli, int argc, char *const *argv)
     if (rc == BLOCKDB_OK) {
         rc = out_finish(&cli->out, &err);
     }
-    code = exit_code_of(rc, cli->args.command != NULL && cli->args.command->checks_damage);
+    code = exit_code(cli, rc);
     report(cli, rc, &err);
     cli->args = saved;
     cli->format = saved_format;
@@ -237,14 +266,13 @@ int cli_run_line(struct cli *cli, int argc, char *const *argv)
 /* A command line without a command: a shell where a person sits, else usage. */
 static int no_command(struct cli *cli, struct error *err)
 {
-    if (isatty(STDIN_FILENO) && cli->stdout_terminal &&
-        config_is_set(cli->config, "database.data_dir")) {
+    if (isatty(STDIN_FILENO) && cli->stdout_terminal) {
         cli->args.command = command_find("shell");
         return BLOCKDB_OK;
     }
     return error_set(err, BLOCKDB_EINVAL,
-                     "no command given: blockdb-cli --data-dir DIR COMMAND ...; --help lists the "
-                     "commands");
+                     "no command given: blockdb-cli [--url URL | --data-dir DIR] COMMAND ...; "
+                     "--help lists the commands");
 }
 
 static int configure(struct cli *cli, char *const *environment, struct error *err)
@@ -303,7 +331,7 @@ int cli_main(int argc, char *const *argv, char *const *environment)
 {
     struct cli cli = {.os = os_real(), .environment = environment};
     struct error err = {0};
-    bool checks_damage;
+    enum exit_code code;
     int rc;
 
     signals_start();
@@ -317,7 +345,7 @@ int cli_main(int argc, char *const *argv, char *const *environment)
     if (rc == BLOCKDB_OK) {
         rc = out_finish(&cli.out, &err);
     }
-    checks_damage = cli.args.command != NULL && cli.args.command->checks_damage;
+    code = exit_code(&cli, rc);
     report(&cli, rc, &err);
     messages_deinit(&cli.messages);
     out_deinit(&cli.out);
@@ -325,5 +353,5 @@ int cli_main(int argc, char *const *argv, char *const *environment)
     if (out_pipe_broken(&cli.out)) {
         signals_die_of_pipe();
     }
-    return rc == BLOCKDB_OK ? cli.shell_code : (int)exit_code_of(rc, checks_damage);
+    return rc == BLOCKDB_OK ? cli.shell_code : (int)code;
 }

@@ -18,6 +18,7 @@
 #include "bin/cli/pin.h"
 #include "bin/cli/print.h"
 #include "bin/cli/progress.h"
+#include "bin/cli/source.h"
 
 #include <blockdb/blockdb.h>
 #include <stdbool.h>
@@ -44,10 +45,12 @@ struct cli {
     struct messages messages;
     struct out out;
     enum output_format format;
-    struct blockdb *db;    /* NULL: not open */
-    const char *open_name; /* the directory, for the shell's prompt */
+    struct source *source; /* NULL: not open */
+    struct blockdb *db;    /* of a source that is a directory, else NULL */
+    const char *open_name; /* the directory or URL, for the shell's prompt */
     struct pin pin;        /* of the open database's log */
     char *const *environment;
+    bool lost_connection; /* the command failed because its server was not there */
     bool in_shell;
     int shell_code; /* of the first command that failed in a shell without a person */
     bool stdout_terminal;

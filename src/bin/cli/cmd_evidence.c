@@ -98,7 +98,7 @@ int cmd_verify(struct cli *cli, struct error *err)
     cli_progress_init(cli, &progress);
     options.progress = progress_cb;
     options.progress_arg = &progress;
-    rc = blockdb_verify(cli->db, &options, &report, err);
+    rc = cli->source->ops->verify(cli->source, &options, &report, err);
     progress_finish(&progress);
     verify_print(cli, &report, rc, os_monotonic_ns(cli->os) - progress.start_ns);
     return rc;
@@ -137,7 +137,7 @@ static int blocks_print(struct cli *cli, uint64_t from, uint64_t limit, struct e
         struct field fields[BLOCK_FIELDS];
         struct blockdb_block block;
 
-        rc = blockdb_block_get(cli->db, height, &block, err);
+        rc = cli->source->ops->block_get(cli->source, height, &block, err);
         if (rc < 0) {
             break;
         }
@@ -157,7 +157,7 @@ int cmd_blocks(struct cli *cli, struct error *err)
     struct blockdb_head head;
     uint64_t limit = args_u64(&cli->args, "limit", BLOCKS_LIMIT);
     uint64_t newest;
-    int rc = blockdb_head_get(cli->db, &head, err);
+    int rc = cli->source->ops->head_get(cli->source, &head, err);
 
     if (rc < 0) {
         return rc;
@@ -174,7 +174,7 @@ int cmd_block(struct cli *cli, struct error *err)
     int rc = argument_number(cli->args.positional[0], "HEIGHT", &height, err);
 
     if (rc == BLOCKDB_OK) {
-        rc = blockdb_block_get(cli->db, height, &block, err);
+        rc = cli->source->ops->block_get(cli->source, height, &block, err);
     }
     if (rc == BLOCKDB_OK) {
         block_fields(&block, fields);

@@ -116,6 +116,7 @@ static int print_head(struct cli *cli, const struct blockdb_value *value, struct
 {
     struct slice bytes = slice_of(value->data, value->len);
     AUTO(buf_deinit) struct buf text = {0};
+    struct source_identity identity;
     struct checkpoint checkpoint;
     struct note note;
     int rc;
@@ -125,6 +126,9 @@ static int print_head(struct cli *cli, const struct blockdb_value *value, struct
         return BLOCKDB_OK;
     }
     rc = checkpoint_parse_note(bytes, &note, &checkpoint, err);
+    if (rc == BLOCKDB_OK) {
+        rc = cli->source->ops->identity(cli->source, &identity, err);
+    }
     if (rc < 0) {
         return rc;
     }
@@ -133,7 +137,7 @@ static int print_head(struct cli *cli, const struct blockdb_value *value, struct
     }
     {
         const struct field fields[] = {
-            {.name = "origin", .type = FIELD_TEXT, .text = blockdb_origin(cli->db)},
+            {.name = "origin", .type = FIELD_TEXT, .text = identity.origin},
             {.name = "size", .type = FIELD_NUMBER, .number = checkpoint.size},
             {.name = "root", .type = FIELD_HASH, .data = checkpoint.root.bytes},
             {.name = "signatures", .type = FIELD_NUMBER, .number = note.count},
@@ -149,15 +153,15 @@ static int print_head(struct cli *cli, const struct blockdb_value *value, struct
 static int sign(struct cli *cli, struct blockdb_value *out_previous, struct blockdb_value *out,
                 struct error *err)
 {
-    int rc = blockdb_checkpoint_get(cli->db, out_previous, err);
+    int rc = cli->source->ops->checkpoint_get(cli->source, out_previous, err);
 
     if (args_has(&cli->args, "no-sign")) {
-        return rc == BLOCKDB_OK ? blockdb_checkpoint_get(cli->db, out, err) : rc;
+        return rc == BLOCKDB_OK ? cli->source->ops->checkpoint_get(cli->source, out, err) : rc;
     }
     if (rc < 0 && rc != BLOCKDB_ENOTFOUND) {
         return rc;
     }
-    return blockdb_checkpoint_sign(cli->db, out, err);
+    return cli->source->ops->checkpoint_sign(cli->source, out, err);
 }
 
 /* A head that witnesses do not cosign is a signed head, and is printed. */
@@ -171,14 +175,14 @@ int cmd_checkpoint(struct cli *cli, struct error *err)
     if (rc < 0) {
         return rc;
     }
-    if (witnesses_wanted(cli)) {
+    if (cli->db != NULL && witnesses_wanted(cli)) { /* a server asks its own */
         witnessed = witnesses_ask(cli, &previous, &note, err);
     }
     if (witnessed < 0) {
         struct error ignored;
 
         /* Why it was not witnessed is the failure to tell. */
-        IGNORE_RESULT(cli->db != NULL ? print_head(cli, &note, &ignored) : BLOCKDB_OK);
+        IGNORE_RESULT(cli->source != NULL ? print_head(cli, &note, &ignored) : BLOCKDB_OK);
         return witnessed;
     }
     return print_head(cli, &note, err);

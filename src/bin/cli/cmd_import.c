@@ -423,7 +423,7 @@ static int import_run(struct import *im, enum import_format format, struct error
         return error_set_no_memory(err);
     }
     cli_progress_init(im->cli, &im->progress);
-    loader_init(&im->loader, im->cli->db, args_durability(&im->cli->args));
+    loader_init(&im->loader, im->cli->source, args_durability(&im->cli->args));
     rc = import_all(im, format, err);
     if (rc == BLOCKDB_OK) {
         import_print(im);

@@ -87,9 +87,10 @@ int cmd_prove(struct cli *cli, struct error *err)
         return rc;
     }
     if (key != NULL) {
-        rc = blockdb_prove_key(cli->db, key, strlen(key), &options, &proof, err);
+        rc = cli->source->ops->prove_key(cli->source, slice_of_text(key), &options, &proof, err);
     } else {
-        rc = blockdb_prove_entry(cli->db, args_u64(&cli->args, "seq", 0), &options, &proof, err);
+        rc = cli->source->ops->prove_entry(cli->source, args_u64(&cli->args, "seq", 0), &options,
+                                           &proof, err);
     }
     return rc < 0 ? rc : prove_print(cli, &proof, err);
 }

@@ -43,44 +43,6 @@ static void get_print(struct cli *cli, struct slice key, const struct blockdb_va
     }
 }
 
-/* Waits until entry seq is part of a sealed block; get --verify has nothing to check before. */
-static int wait_until_sealed(struct cli *cli, uint64_t seq, struct error *err)
-{
-    struct blockdb_stats stats = BLOCKDB_STATS_INIT;
-    int step;
-
-    for (step = 0; step < SEAL_WAIT_STEPS && !signals_stop_asked(); step++) {
-        int rc = blockdb_stats_get(cli->db, &stats, err);
-
-        if (rc < 0 || stats.sealed_seq > seq) {
-            return rc;
-        }
-        os_sleep_ns(cli->os, SEAL_WAIT_STEP_NS);
-    }
-    if (signals_stop_asked()) {
-        return error_set(err, BLOCKDB_ECANCELED, "interrupted");
-    }
-    return error_set(err, BLOCKDB_ETIMEDOUT,
-                     "entry %" PRIu64
-                     " is not in a sealed block yet, so there is nothing to verify "
-                     "it against: try again later",
-                     seq);
-}
-
-static int verify_entry(struct cli *cli, uint64_t seq, struct error *err)
-{
-    struct blockdb_verify_options options = BLOCKDB_VERIFY_OPTIONS_INIT;
-    int rc = wait_until_sealed(cli, seq, err);
-
-    if (rc < 0) {
-        return rc;
-    }
-    options.from_seq = seq;
-    options.to_seq = seq;
-    rc = blockdb_verify(cli->db, &options, NULL, err);
-    return rc < 0 ? error_wrap(err, rc, "entry %" PRIu64 " does not verify", seq) : rc;
-}
-
 static int get_not_found(const char *key, const struct blockdb_value *value, struct error *err)
 {
     char time[TEXT_TIME_BYTES];
@@ -99,18 +61,18 @@ int cmd_get(struct cli *cli, struct error *err)
 {
     const char *key = cli->args.positional[0];
     AUTO(blockdb_value_deinit) struct blockdb_value value = {0};
-    struct blockdb_read_options options = BLOCKDB_READ_OPTIONS_INIT;
-    int rc = cli_at_seq(cli, &options.at_seq, err);
+    const struct source_ops *ops = cli->source->ops;
+    bool verifies = args_has(&cli->args, "verify");
+    uint64_t at_seq = BLOCKDB_SEQ_NONE;
+    int rc = cli_at_seq(cli, &at_seq, err);
 
     if (rc < 0) {
         return rc;
     }
-    rc = blockdb_get(cli->db, key, strlen(key), &options, &value, err);
+    rc = (verifies ? ops->get_verified : ops->get)(cli->source, slice_of_text(key), at_seq, &value,
+                                                   err);
     if (rc == BLOCKDB_ENOTFOUND) {
         return get_not_found(key, &value, err);
-    }
-    if (rc == BLOCKDB_OK && args_has(&cli->args, "verify")) {
-        rc = verify_entry(cli, value.version.seq, err);
     }
     if (rc == BLOCKDB_OK) {
         get_print(cli, slice_of_text(key), &value);
@@ -120,27 +82,32 @@ int cmd_get(struct cli *cli, struct error *err)
 
 /* ---- history ------------------------------------------------------------------------------- */
 
-static void history_free_ptr(struct blockdb_history **history)
+/* A cursor, and the operations of its source. */
+struct walk {
+    const struct source_ops *ops;
+    struct source_cursor *cursor;
+};
+
+static void walk_deinit(struct walk *walk)
 {
-    blockdb_history_free(*history);
+    walk->ops->cursor_free(walk->cursor);
 }
 
-static int history_print(struct cli *cli, struct blockdb_history *history, uint64_t limit,
-                         struct error *err)
+static int history_print(struct cli *cli, struct walk *walk, uint64_t limit, struct error *err)
 {
     struct entry_printer printer = {
         .out = &cli->out, .format = cli->format, .columns = cli->columns};
-    struct entry entry = {.key = slice_of_text(cli->args.positional[0])};
     int rc = BLOCKDB_OK;
 
     entry_printer_begin(&printer);
     while (printer.count < limit && !cli_should_stop(cli)) {
-        rc = blockdb_history_next(history, err);
+        struct entry entry;
+
+        rc = walk->ops->cursor_next(walk->cursor, &entry, err);
         if (rc < 0) {
             break;
         }
-        entry.version = blockdb_history_version(history);
-        entry.value.data = blockdb_history_value(history, &entry.value.len);
+        entry.key = slice_of_text(cli->args.positional[0]);
         entry_print(&printer, &entry);
     }
     entry_printer_end(&printer);
@@ -154,20 +121,15 @@ static int history_print(struct cli *cli, struct blockdb_history *history, uint6
 
 int cmd_history(struct cli *cli, struct error *err)
 {
-    const char *key = cli->args.positional[0];
-    AUTO(history_free_ptr) struct blockdb_history *history = NULL;
+    AUTO(walk_deinit) struct walk walk = {.ops = cli->source->ops};
     uint64_t limit = args_u64(&cli->args, "limit", UINT64_MAX);
-    int rc = blockdb_history_new(cli->db, key, strlen(key), NULL, &history, err);
+    int rc = walk.ops->history_new(cli->source, slice_of_text(cli->args.positional[0]), false,
+                                   &walk.cursor, err);
 
-    return rc < 0 ? rc : history_print(cli, history, limit, err);
+    return rc < 0 ? rc : history_print(cli, &walk, limit, err);
 }
 
 /* ---- scan and export ----------------------------------------------------------------------- */
-
-static void iter_free_ptr(struct blockdb_iter **iter)
-{
-    blockdb_iter_free(*iter);
-}
 
 /* Fills what scan and export share: the prefix, and the time they look at. */
 static int scan_prepare(struct cli *cli, struct blockdb_scan_options *out, struct error *err)
@@ -180,15 +142,6 @@ static int scan_prepare(struct cli *cli, struct blockdb_scan_options *out, struc
     return cli_at_seq(cli, &out->at_seq, err);
 }
 
-static struct entry iter_entry(const struct blockdb_iter *iter)
-{
-    struct entry entry = {.version = blockdb_iter_version(iter)};
-
-    entry.key.data = blockdb_iter_key(iter, &entry.key.len);
-    entry.value.data = blockdb_iter_value(iter, &entry.value.len);
-    return entry;
-}
-
 static int scan_print(struct cli *cli, const struct blockdb_scan_options *options, uint64_t limit,
                       struct error *err)
 {
@@ -196,8 +149,8 @@ static int scan_print(struct cli *cli, const struct blockdb_scan_options *option
                                     .format = cli->format,
                                     .columns = cli->columns,
                                     .show_key_alone = options->keys_only};
-    AUTO(iter_free_ptr) struct blockdb_iter *iter = NULL;
-    int rc = blockdb_iter_new(cli->db, options, &iter, err);
+    AUTO(walk_deinit) struct walk walk = {.ops = cli->source->ops};
+    int rc = walk.ops->scan_new(cli->source, options, &walk.cursor, err);
 
     if (rc < 0) {
         return rc;
@@ -206,11 +159,10 @@ static int scan_print(struct cli *cli, const struct blockdb_scan_options *option
     while (printer.count < limit && !cli_should_stop(cli)) {
         struct entry entry;
 
-        rc = blockdb_iter_next(iter, err);
+        rc = walk.ops->cursor_next(walk.cursor, &entry, err);
         if (rc < 0) {
             break;
         }
-        entry = iter_entry(iter);
         entry.keys_only = options->keys_only;
         entry_print(&printer, &entry);
     }
@@ -273,18 +225,18 @@ static void csv_print_entry(struct cli *cli, const struct entry *entry, struct b
                entry->version.seq, time);
 }
 
-static int export_print(struct cli *cli, struct blockdb_iter *iter, bool is_csv, struct error *err)
+static int export_print(struct cli *cli, struct walk *walk, bool is_csv, struct error *err)
 {
     AUTO(buf_deinit) struct buf scratch = {0};
     struct progress progress;
+    struct entry entry;
     uint64_t count = 0;
     int rc = BLOCKDB_OK;
 
     cli_progress_init(cli, &progress);
     out_text(&cli->out, is_csv ? "key,value,encoding,seq,time\r\n" : "");
-    while (!cli_should_stop(cli) && (rc = blockdb_iter_next(iter, err)) == BLOCKDB_OK) {
-        struct entry entry = iter_entry(iter);
-
+    while (!cli_should_stop(cli) &&
+           (rc = walk->ops->cursor_next(walk->cursor, &entry, err)) == BLOCKDB_OK) {
         if (is_csv) {
             csv_print_entry(cli, &entry, &scratch);
         } else {
@@ -306,13 +258,13 @@ static int export_print(struct cli *cli, struct blockdb_iter *iter, bool is_csv,
 
 int cmd_export(struct cli *cli, struct error *err)
 {
-    AUTO(iter_free_ptr) struct blockdb_iter *iter = NULL;
+    AUTO(walk_deinit) struct walk walk = {.ops = cli->source->ops};
     struct blockdb_scan_options options;
     bool is_csv = args_choice(&cli->args, "format", 0) == 1;
     int rc = scan_prepare(cli, &options, err);
 
     if (rc == BLOCKDB_OK) {
-        rc = blockdb_iter_new(cli->db, &options, &iter, err);
+        rc = walk.ops->scan_new(cli->source, &options, &walk.cursor, err);
     }
-    return rc < 0 ? rc : export_print(cli, iter, is_csv, err);
+    return rc < 0 ? rc : export_print(cli, &walk, is_csv, err);
 }

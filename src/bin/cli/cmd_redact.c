@@ -31,25 +31,21 @@ static int add_target(struct targets *targets, const char *key, uint64_t seq, st
 /* All versions of the key that have a value. */
 static int list_all(struct cli *cli, const char *key, struct targets *out, struct error *err)
 {
-    struct blockdb_history_options options = BLOCKDB_HISTORY_OPTIONS_INIT;
-    struct blockdb_history *history = NULL;
-    int rc;
+    struct source_cursor *history = NULL;
+    int rc = cli->source->ops->history_new(cli->source, slice_of_text(key), true, &history, err);
 
-    options.versions_only = true;
-    rc = blockdb_history_new(cli->db, key, strlen(key), &options, &history, err);
     while (rc == BLOCKDB_OK) {
-        struct blockdb_version_info version;
+        struct entry entry;
 
-        rc = blockdb_history_next(history, err);
+        rc = cli->source->ops->cursor_next(history, &entry, err);
         if (rc < 0) {
             break;
         }
-        version = blockdb_history_version(history);
-        if (version.kind == BLOCKDB_KIND_PUT && !version.redacted) {
-            rc = add_target(out, key, version.seq, err);
+        if (entry.version.kind == BLOCKDB_KIND_PUT && !entry.version.redacted) {
+            rc = add_target(out, key, entry.version.seq, err);
         }
     }
-    blockdb_history_free(history);
+    cli->source->ops->cursor_free(history);
     if (rc == BLOCKDB_ENOTFOUND && out->count == 0) {
         return error_set(err, BLOCKDB_ENOTFOUND,
                          "key '%.256s' has no version with a value that is not redacted", key);
@@ -154,7 +150,7 @@ static int redact_run(struct cli *cli, const struct targets *targets,
     cli_progress_init(cli, &progress);
     options.progress = show_progress;
     options.progress_arg = &progress;
-    rc = blockdb_redact_many(cli->db, targets->list, targets->count, &options, out, err);
+    rc = cli->source->ops->redact(cli->source, targets->list, targets->count, &options, out, err);
     progress_finish(&progress);
     return rc;
 }

@@ -9,14 +9,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-static struct blockdb_write_options write_options(const struct cli *cli)
-{
-    struct blockdb_write_options options = BLOCKDB_WRITE_OPTIONS_INIT;
-
-    options.durability = args_durability(&cli->args);
-    return options;
-}
-
 static void print_one(struct cli *cli, const struct blockdb_write_result *result)
 {
     const struct field fields[] = {
@@ -72,42 +64,11 @@ static int value_decode(struct buf *value, struct error *err)
     return BLOCKDB_OK;
 }
 
-static void batch_free_ptr(struct blockdb_batch **batch)
-{
-    blockdb_batch_free(*batch);
-}
-
-static int put_if_absent(struct cli *cli, struct slice key, struct slice value,
-                         struct blockdb_write_result *out, struct error *err)
-{
-    AUTO(batch_free_ptr) struct blockdb_batch *batch = blockdb_batch_new(cli->db);
-    struct blockdb_write_options options = write_options(cli);
-    int rc;
-
-    if (batch == NULL) {
-        return error_set_no_memory(err);
-    }
-    rc = blockdb_batch_require_absent(batch, key.data, key.len, err);
-    if (rc == BLOCKDB_OK) {
-        rc = blockdb_batch_put(batch, key.data, key.len, value.data, value.len, err);
-    }
-    return rc < 0 ? rc : blockdb_write(cli->db, batch, &options, out, err);
-}
-
-static int put_value(struct cli *cli, struct slice key, struct slice value,
-                     struct blockdb_write_result *out, struct error *err)
-{
-    struct blockdb_write_options options = write_options(cli);
-
-    if (args_has(&cli->args, "if-absent")) {
-        return put_if_absent(cli, key, value, out, err);
-    }
-    return blockdb_put(cli->db, key.data, key.len, value.data, value.len, &options, out, err);
-}
-
 int cmd_put(struct cli *cli, struct error *err)
 {
-    struct slice key = slice_of_text(cli->args.positional[0]);
+    struct source_put put = {.key = slice_of_text(cli->args.positional[0]),
+                             .if_absent = args_has(&cli->args, "if-absent"),
+                             .durability = args_durability(&cli->args)};
     struct blockdb_write_result result;
     AUTO(buf_deinit) struct buf value = {0};
     int rc = value_read(cli, cli->args.positional[1], &value, err);
@@ -116,7 +77,8 @@ int cmd_put(struct cli *cli, struct error *err)
         rc = value_decode(&value, err);
     }
     if (rc == BLOCKDB_OK) {
-        rc = put_value(cli, key, buf_slice(&value), &result, err);
+        put.value = buf_slice(&value);
+        rc = cli->source->ops->put(cli->source, &put, &result, err);
     }
     if (rc == BLOCKDB_OK) {
         print_one(cli, &result);
@@ -126,10 +88,9 @@ int cmd_put(struct cli *cli, struct error *err)
 
 int cmd_delete(struct cli *cli, struct error *err)
 {
-    const char *key = cli->args.positional[0];
-    struct blockdb_write_options options = write_options(cli);
     struct blockdb_write_result result;
-    int rc = blockdb_delete(cli->db, key, strlen(key), &options, &result, err);
+    int rc = cli->source->ops->remove(cli->source, slice_of_text(cli->args.positional[0]),
+                                      args_durability(&cli->args), &result, err);
 
     if (rc == BLOCKDB_OK) {
         print_one(cli, &result);
@@ -137,25 +98,32 @@ int cmd_delete(struct cli *cli, struct error *err)
     return rc;
 }
 
-static int batch_add(struct blockdb_batch *batch, const struct change *change, struct error *err)
+/* ---- batch --------------------------------------------------------------------------------- */
+
+/* A batch, and the operations of its source. */
+struct filling {
+    const struct source_ops *ops;
+    struct source_batch *batch;
+};
+
+static void filling_deinit(struct filling *f)
 {
-    int rc = BLOCKDB_OK;
+    f->ops->batch_free(f->batch);
+}
+
+static int batch_add(struct filling *f, const struct change *change, struct error *err)
+{
+    struct source_put put = {
+        .key = change->key, .value = change->value, .if_absent = change->if_absent};
 
     if (change->type == CHANGE_REDACTED) {
         return BLOCKDB_OK;
     }
-    if (change->type == CHANGE_DELETE) {
-        return blockdb_batch_delete(batch, change->key.data, change->key.len, err);
-    }
-    if (change->if_absent) {
-        rc = blockdb_batch_require_absent(batch, change->key.data, change->key.len, err);
-    }
-    return rc < 0 ? rc
-                  : blockdb_batch_put(batch, change->key.data, change->key.len, change->value.data,
-                                      change->value.len, err);
+    return change->type == CHANGE_DELETE ? f->ops->batch_delete(f->batch, change->key, err)
+                                         : f->ops->batch_put(f->batch, &put, err);
 }
 
-static int batch_fill(struct input *in, struct blockdb_batch *batch, struct error *err)
+static int batch_fill(struct input *in, struct filling *f, struct error *err)
 {
     AUTO(change_parser_free_ptr) struct change_parser *parser = change_parser_new();
     struct slice line;
@@ -172,7 +140,7 @@ static int batch_fill(struct input *in, struct blockdb_batch *batch, struct erro
         }
         rc = change_parse(parser, line, &change, err);
         if (rc == BLOCKDB_OK) {
-            rc = batch_add(batch, &change, err);
+            rc = batch_add(f, &change, err);
         }
         if (rc < 0) {
             return error_wrap(err, rc, "%s, line %" PRIu64, in->name, in->line);
@@ -181,7 +149,7 @@ static int batch_fill(struct input *in, struct blockdb_batch *batch, struct erro
     return rc == BLOCKDB_ENOTFOUND ? BLOCKDB_OK : rc;
 }
 
-static int batch_read(struct cli *cli, struct blockdb_batch *batch, struct error *err)
+static int batch_read(struct cli *cli, struct filling *f, struct error *err)
 {
     struct input in;
     int rc = input_open(&in, cli->os, cli->args.positional[0], err);
@@ -189,41 +157,44 @@ static int batch_read(struct cli *cli, struct blockdb_batch *batch, struct error
     if (rc < 0) {
         return rc;
     }
-    rc = batch_fill(&in, batch, err);
-    if (rc == BLOCKDB_OK && blockdb_batch_count(batch) == 0) {
+    rc = batch_fill(&in, f, err);
+    if (rc == BLOCKDB_OK && f->ops->batch_count(f->batch) == 0) {
         rc = error_set(err, BLOCKDB_EINVAL, "%s holds no changes", in.name);
     }
     input_close(&in);
     return rc;
 }
 
+static void print_batch(struct cli *cli, const struct blockdb_write_result *result)
+{
+    const struct field fields[] = {
+        {.name = "first_seq", .type = FIELD_NUMBER, .number = result->first_seq},
+        {.name = "count", .type = FIELD_NUMBER, .number = result->count},
+        {.name = "time", .type = FIELD_TIME, .number = result->time_ms},
+    };
+
+    if (cli->format == OUTPUT_TABLE) {
+        out_format(&cli->out, "seq %" PRIu64 " to %" PRIu64 "\n", result->first_seq,
+                   result->first_seq + result->count - 1);
+    } else {
+        fields_print(&cli->out, cli->format, fields, sizeof(fields) / sizeof(fields[0]));
+    }
+}
+
 int cmd_batch(struct cli *cli, struct error *err)
 {
-    AUTO(batch_free_ptr) struct blockdb_batch *batch = blockdb_batch_new(cli->db);
-    struct blockdb_write_options options = write_options(cli);
+    AUTO(filling_deinit) struct filling filling = {.ops = cli->source->ops};
     struct blockdb_write_result result;
-    int rc;
+    int rc = filling.ops->batch_new(cli->source, &filling.batch, err);
 
-    if (batch == NULL) {
-        return error_set_no_memory(err);
-    }
-    rc = batch_read(cli, batch, err);
     if (rc == BLOCKDB_OK) {
-        rc = blockdb_write(cli->db, batch, &options, &result, err);
+        rc = batch_read(cli, &filling, err);
     }
     if (rc == BLOCKDB_OK) {
-        const struct field fields[] = {
-            {.name = "first_seq", .type = FIELD_NUMBER, .number = result.first_seq},
-            {.name = "count", .type = FIELD_NUMBER, .number = result.count},
-            {.name = "time", .type = FIELD_TIME, .number = result.time_ms},
-        };
-
-        if (cli->format == OUTPUT_TABLE) {
-            out_format(&cli->out, "seq %" PRIu64 " to %" PRIu64 "\n", result.first_seq,
-                       result.first_seq + result.count - 1);
-        } else {
-            fields_print(&cli->out, cli->format, fields, sizeof(fields) / sizeof(fields[0]));
-        }
+        rc = filling.ops->batch_write(filling.batch, args_durability(&cli->args), &result, err);
+    }
+    if (rc == BLOCKDB_OK) {
+        print_batch(cli, &result);
     }
     return rc;
 }

@@ -42,9 +42,10 @@ struct command {
     unsigned arguments_max;
     enum command_open open;
     enum command_open (*open_for)(const struct args *args); /* NULL: always as `open` says */
-    const char *instead; /* option that names something else to read than a database, or NULL */
-    bool prints_raw;     /* -o raw is the default */
-    bool checks_damage;  /* damage found is a failed verification: exit code 5 */
+    const char *instead;    /* option that names something else to read than a database, or NULL */
+    const char *only_local; /* why a server cannot do it, or NULL */
+    bool prints_raw;        /* -o raw is the default */
+    bool checks_damage;     /* damage found is a failed verification: exit code 5 */
     bool hidden;
     /* Returns 0 or a negative code with err set. */
     int (*run)(struct cli *cli, struct error *err);
@@ -55,6 +56,8 @@ extern const struct command *const command_table[];
 extern const struct option_spec global_options[];
 
 /* Rows that have a file of their own. */
+extern const struct command watch_command;
+extern const struct command cluster_command;
 extern const struct command user_command;
 extern const struct command token_command;
 extern const struct command role_command;
@@ -96,6 +99,8 @@ int cmd_export_log(struct cli *cli, struct error *err);
 int cmd_backup(struct cli *cli, struct error *err);
 int cmd_restore(struct cli *cli, struct error *err);
 int cmd_inspect(struct cli *cli, struct error *err);
+int cmd_watch(struct cli *cli, struct error *err);
+int cmd_cluster(struct cli *cli, struct error *err);
 int cmd_user(struct cli *cli, struct error *err);
 int cmd_token(struct cli *cli, struct error *err);
 int cmd_role(struct cli *cli, struct error *err);

@@ -130,8 +130,9 @@ static const struct option_spec *option_before(const struct typing *t)
 static void add_keys(struct cli *cli, struct line_candidates *candidates, struct slice word)
 {
     struct blockdb_scan_options options = BLOCKDB_SCAN_OPTIONS_INIT;
-    struct blockdb_iter *iter = NULL;
-    size_t n;
+    struct source_cursor *cursor = NULL;
+    struct entry entry;
+    size_t n = 0;
 
     if (word.len > 0 && (word.data[0] == '"' || word.data[0] == '\'')) {
         return; /* inside quotes the key's bytes are not the word's */
@@ -139,20 +140,18 @@ static void add_keys(struct cli *cli, struct line_candidates *candidates, struct
     options.prefix = word.data;
     options.prefix_len = word.len;
     options.keys_only = true;
-    if (blockdb_iter_new(cli->db, &options, &iter, NULL) < 0) {
+    if (cli->source->ops->scan_new(cli->source, &options, &cursor, NULL) < 0) {
         return; /* the next command will tell */
     }
-    for (n = 0; n < KEYS_MAX && blockdb_iter_next(iter, NULL) == BLOCKDB_OK; n++) {
+    while (n++ < KEYS_MAX && cli->source->ops->cursor_next(cursor, &entry, NULL) == BLOCKDB_OK) {
         struct buf quoted = {0};
-        struct slice key;
 
-        key.data = blockdb_iter_key(iter, &key.len);
-        if (words_quote(&quoted, key) == BLOCKDB_OK) {
+        if (words_quote(&quoted, entry.key) == BLOCKDB_OK) {
             line_candidates_add(candidates, buf_slice(&quoted));
         }
         buf_deinit(&quoted);
     }
-    blockdb_iter_free(iter);
+    cli->source->ops->cursor_free(cursor);
 }
 
 static bool takes_key(const struct command *command, unsigned position)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bin/cli/loader.h"
 
-void loader_init(struct loader *loader, struct blockdb *db, enum blockdb_durability durability)
+void loader_init(struct loader *loader, struct source *source, enum blockdb_durability durability)
 {
-    *loader = (struct loader){.db = db, .durability = durability, .last_seq = BLOCKDB_SEQ_NONE};
+    *loader = (struct loader){
+        .source = source, .durability = durability, .last_seq = BLOCKDB_SEQ_NONE};
     mutex_init(&loader->mu, LOCK_RANK_PROGRAM);
     cond_init(&loader->done);
 }
@@ -28,7 +29,7 @@ static int loader_wait(struct loader *loader, unsigned waiting_max, struct error
 void loader_deinit(struct loader *loader)
 {
     (void)loader_wait(loader, 0, NULL); /* the caller has the first failure already */
-    blockdb_batch_free(loader->batch);
+    loader->source->ops->batch_free(loader->batch);
     cond_deinit(&loader->done);
     mutex_deinit(&loader->mu);
 }
@@ -59,8 +60,7 @@ static void on_written(void *arg, int status, const struct blockdb_write_result 
 
 static int loader_submit(struct loader *loader, struct error *err)
 {
-    struct blockdb_write_options options = BLOCKDB_WRITE_OPTIONS_INIT;
-    struct blockdb_batch *batch = loader->batch;
+    struct source_batch *batch = loader->batch;
     int rc = loader_wait(loader, LOADER_BATCHES_MAX - 1, err);
 
     if (rc < 0) {
@@ -70,8 +70,7 @@ static int loader_submit(struct loader *loader, struct error *err)
     loader->waiting++;
     mutex_unlock(&loader->mu);
     loader->batch = NULL;
-    options.durability = loader->durability;
-    rc = blockdb_submit(loader->db, batch, &options, on_written, loader, err);
+    rc = loader->source->ops->batch_submit(batch, loader->durability, on_written, loader, err);
     if (rc < 0) {
         mutex_lock(&loader->mu);
         loader->waiting--;
@@ -83,41 +82,38 @@ static int loader_submit(struct loader *loader, struct error *err)
 /* Makes room in the batch for one more change of that many bytes. */
 static int loader_make_room(struct loader *loader, size_t len, struct error *err)
 {
-    if (loader->batch != NULL && (blockdb_batch_count(loader->batch) >= LOADER_ENTRIES_MAX ||
-                                  (blockdb_batch_count(loader->batch) > 0 &&
-                                   blockdb_batch_bytes(loader->batch) + len > LOADER_BYTES_MAX))) {
+    const struct source_ops *ops = loader->source->ops;
+
+    if (loader->batch != NULL && (ops->batch_count(loader->batch) >= LOADER_ENTRIES_MAX ||
+                                  (ops->batch_count(loader->batch) > 0 &&
+                                   ops->batch_bytes(loader->batch) + len > LOADER_BYTES_MAX))) {
         int rc = loader_submit(loader, err);
 
         if (rc < 0) {
             return rc;
         }
     }
-    if (loader->batch == NULL) {
-        loader->batch = blockdb_batch_new(loader->db);
-    }
-    return loader->batch != NULL ? BLOCKDB_OK : error_set_no_memory(err);
+    return loader->batch != NULL ? BLOCKDB_OK : ops->batch_new(loader->source, &loader->batch, err);
 }
 
 int loader_put(struct loader *loader, struct slice key, struct slice value, struct error *err)
 {
+    struct source_put put = {.key = key, .value = value};
     int rc = loader_make_room(loader, key.len + value.len, err);
 
-    if (rc < 0) {
-        return rc;
-    }
-    return blockdb_batch_put(loader->batch, key.data, key.len, value.data, value.len, err);
+    return rc < 0 ? rc : loader->source->ops->batch_put(loader->batch, &put, err);
 }
 
 int loader_delete(struct loader *loader, struct slice key, struct error *err)
 {
     int rc = loader_make_room(loader, key.len, err);
 
-    return rc < 0 ? rc : blockdb_batch_delete(loader->batch, key.data, key.len, err);
+    return rc < 0 ? rc : loader->source->ops->batch_delete(loader->batch, key, err);
 }
 
 int loader_finish(struct loader *loader, struct error *err)
 {
-    if (loader->batch != NULL && blockdb_batch_count(loader->batch) > 0) {
+    if (loader->batch != NULL && loader->source->ops->batch_count(loader->batch) > 0) {
         int rc = loader_submit(loader, err);
 
         if (rc < 0) {

@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/lock.h"
+#include "bin/cli/source.h"
 
 #include <blockdb/blockdb.h>
 #include <stdint.h>
@@ -22,9 +23,9 @@
 #define LOADER_BYTES_MAX ((size_t)4 * 1024 * 1024)
 
 struct loader {
-    struct blockdb *db;
+    struct source *source;
     enum blockdb_durability durability;
-    struct blockdb_batch *batch; /* being filled; NULL: none yet */
+    struct source_batch *batch; /* being filled; NULL: none yet */
     struct mutex mu;
     struct cond done;
     /* guarded by mu */
@@ -35,7 +36,7 @@ struct loader {
     uint64_t last_seq; /* of them, BLOCKDB_SEQ_NONE before the first */
 };
 
-void loader_init(struct loader *loader, struct blockdb *db, enum blockdb_durability durability);
+void loader_init(struct loader *loader, struct source *source, enum blockdb_durability durability);
 /* Waits for what was submitted; drops what was not. */
 void loader_deinit(struct loader *loader);
 

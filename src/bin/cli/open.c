@@ -7,9 +7,9 @@
 #include "bin/cli/signals.h"
 #include "config/config.h"
 #include "engine/heads.h"
-#include "engine/open.h"
 #include "os/os.h"
 
+#include <blockdb/client.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -63,13 +63,6 @@ int cli_configure(struct cli *cli, char *const *environment, struct error *err)
         rc = config_set(cli->config, "database.data_dir", value, err);
     }
     return rc;
-}
-
-static int no_data_dir(struct error *err)
-{
-    return error_set(err, BLOCKDB_EINVAL,
-                     "this build has no server to talk to: name the directory of a database, such "
-                     "as blockdb-cli --data-dir ./blockdb_data stats");
 }
 
 static unsigned open_flags(const struct args *args)
@@ -156,9 +149,38 @@ static int open_and_wait(struct cli *cli, const char *dir, uint64_t limit_ns, st
 
 /* ---- Pins ---------------------------------------------------------------------------------- */
 
-static int root_at(void *context, uint64_t size, struct hash *out, struct error *err)
+static int database_root_at(void *context, uint64_t size, struct hash *out, struct error *err)
 {
     return heads_root_at(context, size, out, err);
+}
+
+/* A server cannot be asked for a root that counts; but it can prove that its head continues one. */
+struct server_log {
+    struct cli *cli;
+    const struct blockdb_head *head;
+};
+
+static int server_root_at(void *context, uint64_t size, struct hash *out, struct error *err)
+{
+    const struct server_log *log = context;
+    const struct hash *kept = &log->cli->pin.kept.root;
+    struct blockdb_consistency claim = {.old_size = size,
+                                        .new_size = log->head->size,
+                                        .old_root = kept->bytes,
+                                        .new_root = log->head->root};
+    struct blockdb_proof proof = {0};
+    int rc = blockdb_client_prove_consistency(source_client(log->cli->source), size,
+                                              log->head->size, &proof, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    /* What the root is instead is not known: zeros. */
+    *out = (struct hash){{0}};
+    if (blockdb_verify_consistency(&claim, proof.hashes[0], proof.count) == BLOCKDB_OK) {
+        *out = *kept;
+    }
+    return BLOCKDB_OK;
 }
 
 static bool wants_pin(const struct cli *cli)
@@ -173,76 +195,124 @@ static bool wants_pin(const struct cli *cli)
     return !args_has(&cli->args, "no-pin");
 }
 
+/* A server is compared with its pin by the commands that are about evidence: a request more would
+ * double the cost of a put. */
+static bool is_about_evidence(const struct cli *cli)
+{
+    const struct command *command = cli->args.command;
+
+    return command->checks_damage && (command->run != cmd_get || args_has(&cli->args, "verify"));
+}
+
 static int check_pin(struct cli *cli, struct error *err)
 {
+    struct source_identity identity;
     struct blockdb_head head;
-    struct pin_log log = {.name = cli->open_name, .root_at = root_at, .context = cli->db};
+    struct server_log server = {.cli = cli, .head = &head};
+    struct pin_log log = {.name = cli->open_name};
     int rc;
 
-    if (!wants_pin(cli)) {
+    if (!wants_pin(cli) || (cli->db == NULL && !is_about_evidence(cli))) {
         return BLOCKDB_OK;
     }
-    rc = blockdb_head_get(cli->db, &head, err);
+    rc = cli->source->ops->identity(cli->source, &identity, err);
+    if (rc == BLOCKDB_OK) {
+        rc = cli->source->ops->head_get(cli->source, &head, err);
+    }
     if (rc < 0) {
         return rc;
     }
+    log.root_at = cli->db != NULL ? database_root_at : server_root_at;
+    log.context = cli->db != NULL ? (void *)cli->db : &server;
     log.head.size = head.size;
     memcpy(log.head.root.bytes, head.root, BLOCKDB_HASH_LEN);
-    if (pin_init(&cli->pin, cli->os, &cli->messages, cli->environment, blockdb_origin(cli->db)) <
-        0) {
+    if (pin_init(&cli->pin, cli->os, &cli->messages, cli->environment, identity.origin) < 0) {
         return error_set_no_memory(err);
     }
-    return pin_check(&cli->pin, &log, args_has(&cli->args, "forget-pin"), err);
+    rc = pin_check(&cli->pin, &log, args_has(&cli->args, "forget-pin"), err);
+    if (rc == BLOCKDB_OK && cli->db == NULL && head.size > 0) {
+        pin_keep(&cli->pin, &log.head);
+    }
+    return rc;
 }
 
 int cli_close(struct cli *cli, struct error *err)
 {
-    struct pinned_head pinned = {.size = 0};
-    struct blockdb_head head = {.size = 0};
-    uint64_t signed_size = heads_signed_size(cli->db);
-    int rc = db_close(cli->db, &head, err);
+    int rc = cli->source->ops->close(cli->source, err);
 
+    cli->source = NULL;
     cli->db = NULL;
-    pinned.size = head.size;
-    memcpy(pinned.root.bytes, head.root, BLOCKDB_HASH_LEN);
-    pinned.is_signed = signed_size > 0 && signed_size == head.size;
-    if (rc == BLOCKDB_OK && head.size > 0) {
-        pin_keep(&cli->pin, &pinned);
-    }
     pin_deinit(&cli->pin);
     return rc;
 }
 
 /* ---- Opening ------------------------------------------------------------------------------- */
 
-int cli_open(struct cli *cli, struct error *err)
+static int open_directory(struct cli *cli, struct error *err)
 {
-    const struct command *command = cli->args.command;
     const char *dir = config_get(cli->config, "database.data_dir");
-    struct error own;
-    struct error *to = err != NULL ? err : &own;
+    struct error ignored;
     uint64_t limit_ns = 0;
-    int rc = wait_limit(cli, &limit_ns, to);
+    int rc = wait_limit(cli, &limit_ns, err);
 
     if (rc < 0) {
         return rc;
     }
-    if (args_has(&cli->args, "url") || !config_is_set(cli->config, "database.data_dir")) {
-        return no_data_dir(to);
-    }
     config_set_event_cb(cli->config, tell, &cli->messages);
-    rc = open_and_wait(cli, dir, limit_ns, to);
+    rc = open_and_wait(cli, dir, limit_ns, err);
     if (rc == BLOCKDB_ENOTFOUND) {
         /* Not "not found", which scripts take for a missing key. */
-        return error_set(to, BLOCKDB_EFOREIGN,
+        return error_set(err, BLOCKDB_EFOREIGN,
                          "there is no database in '%s': check --data-dir; put, batch, import and "
                          "shell create one",
                          dir);
     }
+    if (rc < 0) {
+        return rc;
+    }
+    rc = source_of_database(cli, cli->db, dir, &cli->source, err);
+    if (rc < 0) {
+        IGNORE_RESULT(
+            blockdb_close(cli->db, &ignored)); /* the shortage of memory is what to tell */
+        cli->db = NULL;
+        return rc;
+    }
+    cli->open_name = dir;
+    message_note(&cli->messages, LOGGER_INFO, "%s: opened '%s'", cli->args.command->name, dir);
+    return BLOCKDB_OK;
+}
+
+/* What has no meaning without a directory is told, and not passed over. */
+static int open_server(struct cli *cli, struct error *err)
+{
+    const struct command *command = cli->args.command;
+    int rc;
+
+    if (command->only_local != NULL) {
+        return error_set(err, BLOCKDB_EINVAL, "%s needs --data-dir DIR: %s", command->name,
+                         command->only_local);
+    }
+    rc = source_of_server(cli, &cli->source, err);
     if (rc == BLOCKDB_OK) {
-        cli->open_name = dir;
-        message_note(&cli->messages, LOGGER_INFO, "%s: opened '%s'", command->name, dir);
-        rc = check_pin(cli, to);
+        cli->open_name = cli->source->name;
     }
     return rc;
+}
+
+int cli_open(struct cli *cli, struct error *err)
+{
+    bool has_directory = config_is_set(cli->config, "database.data_dir");
+    struct error own;
+    struct error *to = err != NULL ? err : &own;
+    int rc;
+
+    if (args_has(&cli->args, "url") && args_has(&cli->args, "data-dir")) {
+        return error_set(to, BLOCKDB_EINVAL, "options --url and --data-dir exclude each other");
+    }
+    if (has_directory && !args_has(&cli->args, "url")) {
+        rc = open_directory(cli, to);
+    } else {
+        rc = open_server(cli, to);
+    }
+    return rc < 0 ? rc : check_pin(cli, to);
 }

@@ -63,8 +63,7 @@ static int read_file(struct cli *cli, const char *path, struct buf *out, struct 
     return rc < 0 ? rc : read_line(cli, path, out, err);
 }
 
-/* Asks on the terminal without showing the answer. */
-static int ask(const char *prompt, const char *name, struct buf *out, struct error *err)
+int secret_input_ask(const char *prompt, const char *name, struct buf *out, struct error *err)
 {
     char line[LINE_BYTES_MAX];
     struct termios shown;
@@ -102,10 +101,10 @@ static int ask(const char *prompt, const char *name, struct buf *out, struct err
 static int ask_twice(const char *name, struct buf *out, struct error *err)
 {
     AUTO(secret_input_deinit) struct buf again = {0};
-    int rc = ask("New password of", name, out, err);
+    int rc = secret_input_ask("New password of", name, out, err);
 
     if (rc == BLOCKDB_OK) {
-        rc = ask("The same again, of", name, &again, err);
+        rc = secret_input_ask("The same again, of", name, &again, err);
     }
     if (rc == BLOCKDB_OK && !slice_equal(buf_slice(out), buf_slice(&again))) {
         rc = error_set(err, BLOCKDB_EINVAL, "the two passwords differ; nothing was changed");

@@ -20,3 +20,6 @@ void secret_input_deinit(struct buf *secret);
  * EDENIED: others can read the file; EINVAL: the two differ, or there was nothing; ECANCELED. */
 RESULT_MUST_BE_USED int secret_input_password(struct cli *cli, const char *name, struct buf *out,
                                               struct error *err);
+/* Asks once on the terminal, "PROMPT NAME: ", without showing what is typed. */
+RESULT_MUST_BE_USED int secret_input_ask(const char *prompt, const char *name, struct buf *out,
+                                         struct error *err);
