@@ -262,6 +262,11 @@ int listener_open_unix(const char *path, unsigned backlog, int *out_fd, struct e
     return rc;
 }
 
+void listener_remove_unix(const char *path)
+{
+    (void)unlink(path);
+}
+
 /* ---- Settings ------------------------------------------------------------------------------ */
 
 /* An option that the kernel refuses, because of a limit of its own, is left as it is. */

@@ -56,6 +56,8 @@ RESULT_MUST_BE_USED int listener_open_at(struct listener_address *address,
  * something else), EDENIED, EINVAL: the path is too long. */
 RESULT_MUST_BE_USED int listener_open_unix(const char *path, unsigned backlog, int *out_fd,
                                            struct error *err);
+/* Removes the file of a unix socket; another start replaces what is left of one. */
+void listener_remove_unix(const char *path);
 /* Sets what [server] says of sockets; those that are accepted inherit it. */
 void listener_tune(int fd, const struct server_config *config);
 

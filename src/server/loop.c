@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "base/thread_index.h"
 #include "os/os.h"
 #include "server/loop_priv.h"
 #include "server/timer_wheel.h"
@@ -152,8 +153,7 @@ unsigned loop_index(const struct loop *loop)
 
 bool loop_is_current(const struct loop *loop)
 {
-    return pthread_equal(atomic_load_explicit(&loop->thread_id, memory_order_relaxed),
-                         pthread_self()) != 0;
+    return atomic_load_explicit(&loop->thread_mark, memory_order_relaxed) == thread_index() + 1;
 }
 
 /* ---- Life ---------------------------------------------------------------------------------- */
@@ -210,7 +210,7 @@ int loop_new(struct os *os, unsigned index, struct loop **out, struct error *err
 
 void loop_run(struct loop *loop)
 {
-    atomic_store_explicit(&loop->thread_id, pthread_self(), memory_order_relaxed);
+    atomic_store_explicit(&loop->thread_mark, thread_index() + 1, memory_order_relaxed);
     do {
         (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
         run_posted(loop);

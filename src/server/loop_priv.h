@@ -8,7 +8,6 @@
 
 #include "server/loop.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <uv.h>
 
@@ -33,8 +32,8 @@ struct loop {
     /* atomic: released by who posts, acquired by the loop */
     _Atomic(struct loop_task *) posted; /* newest first */
     atomic_bool is_stopping;
-    /* atomic, relaxed: compared with the caller's own */
-    _Atomic(pthread_t) thread_id;
+    /* atomic, relaxed: thread_index() of the loop's thread, plus 1; compared with the caller's */
+    atomic_uint thread_mark;
 
     /* any thread: uv_async_send() */
     uv_async_t wake;

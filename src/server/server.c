@@ -18,7 +18,6 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #define WAIT_STEP_NS 2000000ULL
 #define NS_PER_MS 1000000ULL
@@ -38,9 +37,11 @@ struct conn_limits server_conn_limits(const struct server_config *config)
     };
 }
 
-int server_load_tls(const struct server_config *config, struct tls **out, struct error *err)
+int server_load_tls(struct os *os, const struct server_config *config, struct tls **out,
+                    struct error *err)
 {
     const struct tls_options options = {
+        .os = os,
         .cert_path = config->tls_cert,
         .key_path = config->tls_key,
         .ca_path = config->tls_ca,
@@ -165,7 +166,7 @@ static int make_cosigner(struct server *s, struct error *err)
 static int make_parts(struct server *s, const struct server_config *config, struct error *err)
 {
     struct dispatch_options dispatch = {.db = s->options.db, .os = s->options.os};
-    int rc = server_load_tls(config, &s->tls, err);
+    int rc = server_load_tls(s->options.os, config, &s->tls, err);
 
     if (rc == BLOCKDB_OK && s->tls != NULL) {
         atomic_store_explicit(&s->tls_expires, tls_expires(s->tls), memory_order_relaxed);
@@ -342,7 +343,7 @@ void server_stop(struct server *s, uint64_t timeout_ms)
     cosigner_free(s->cosigner);
     s->cosigner = NULL;
     if (s->is_listening && server_config(s)->unix_socket[0] != '\0') {
-        (void)unlink(server_config(s)->unix_socket); /* another start replaces what is left */
+        listener_remove_unix(server_config(s)->unix_socket);
     }
     atomic_store_explicit(&s->phase, SERVER_STOPPED, memory_order_relaxed);
 }

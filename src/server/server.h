@@ -59,7 +59,8 @@ enum server_phase {
 
 /* Whether a server could be made of a configuration: all but the database, and without listening.
  * Errors as of server_new(). */
-RESULT_MUST_BE_USED int server_check_config(const struct config *config, struct error *err);
+RESULT_MUST_BE_USED int server_check_config(struct os *os, const struct config *config,
+                                            struct error *err);
 /* Makes all parts. EINVAL (configuration, SERVER-2), EDENIED, ENOTFOUND (certificates), ENOMEM,
  * EIO. */
 RESULT_MUST_BE_USED int server_new(const struct server_options *options, struct server **out,

@@ -130,7 +130,7 @@ static int hosts_check(const struct config *config, const char *const *hosts, si
     return rc == BLOCKDB_OK ? face_check(&none, &face, err) : rc;
 }
 
-int server_check_config(const struct config *config, struct error *err)
+int server_check_config(struct os *os, const struct config *config, struct error *err)
 {
     AUTO(server_config_free_ptr) struct server_config *c = NULL;
     struct tls *tls = NULL;
@@ -143,7 +143,7 @@ int server_check_config(const struct config *config, struct error *err)
         rc = hosts_check(config, c->resp_hosts, c->resp_host_count, err);
     }
     if (rc == BLOCKDB_OK) {
-        rc = server_load_tls(c, &tls, err);
+        rc = server_load_tls(os, c, &tls, err);
     }
     tls_unref(tls);
     return rc == BLOCKDB_OK ? server_check_files(c, NULL, err) : rc;

@@ -60,8 +60,8 @@ struct conn_limits server_conn_limits(const struct server_config *config);
 /* Opens all listening sockets. Workers exist and do not run yet. */
 RESULT_MUST_BE_USED int server_listen(struct server *s, struct error *err);
 /* Loads TLS as config says; *out NULL when it is off. */
-RESULT_MUST_BE_USED int server_load_tls(const struct server_config *config, struct tls **out,
-                                        struct error *err);
+RESULT_MUST_BE_USED int server_load_tls(struct os *os, const struct server_config *config,
+                                        struct tls **out, struct error *err);
 /* Makes config the one in force; takes it. ENOMEM: not taken. */
 RESULT_MUST_BE_USED int server_adopt_config(struct server *s, struct server_config *config);
 /* Registers the metrics of the server's own. */

@@ -86,7 +86,7 @@ static int changes_prepare(struct server *s, const struct config *config, struct
                        "TLS cannot be turned on or off while the server runs: restart it");
     }
     if (rc == BLOCKDB_OK) {
-        rc = server_load_tls(out->config, &out->tls, err);
+        rc = server_load_tls(s->options.os, out->config, &out->tls, err);
     }
     if (rc == BLOCKDB_OK) {
         rc = server_check_files(out->config, s->options.logger, err);

@@ -2,21 +2,19 @@
 #include "server/tls.h"
 
 #include "base/mem.h"
+#include "os/os.h"
 
-#include <errno.h>
-#include <limits.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #define SESSION_CONTEXT "blockdb"
 #define REASON_BYTES 160
 #define NAME_BYTES 256
-#define KEY_FORBIDDEN_MODE (S_IRWXO | S_IWGRP | S_IXGRP)
+#define KEY_FORBIDDEN_MODE 037 /* all of others, and all but reading of the group */
 #define SECONDS_PER_DAY 86400
 #define CIPHERS_TLS12                                                                              \
     "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AESCCM:!aNULL:!PSK:!SRP:!aDSS:!AESCCM8:@STRENGTH"
@@ -50,14 +48,16 @@ static int fail_file(struct error *err, const char *what, const char *path)
 }
 
 /* Says for the usual reasons what is wrong, before OpenSSL says it in its words. */
-static int file_check(const char *what, const char *path, bool is_secret, struct error *err)
+static int file_check(const struct tls_options *options, const char *what, const char *path,
+                      bool is_secret, struct error *err)
 {
-    struct stat found;
+    struct os_stat found;
+    int rc = os_stat_path(options->os, path, &found, err);
 
-    if (stat(path, &found) != 0) {
-        return error_set_errno(err, errno, "cannot read %s '%s'", what, path);
+    if (rc < 0) {
+        return error_wrap(err, rc, "cannot read %s", what);
     }
-    if (is_secret && (found.st_mode & KEY_FORBIDDEN_MODE) != 0) {
+    if (is_secret && (found.mode & KEY_FORBIDDEN_MODE) != 0) {
         return error_set(err, BLOCKDB_EDENIED,
                          "%s '%s' can be read by others: chmod 600, or 640 for a group of its own",
                          what, path);
@@ -78,12 +78,12 @@ static int64_t expiry_of(const X509 *certificate)
 static int load_own(struct tls *tls, const struct tls_options *options, struct error *err)
 {
     SSL_CTX *context = tls->context;
-    int rc = file_check("the certificate", options->cert_path, false, err);
+    int rc = file_check(options, "the certificate", options->cert_path, false, err);
 
     if (rc < 0) {
         return rc;
     }
-    rc = file_check("the key", options->key_path, true, err);
+    rc = file_check(options, "the key", options->key_path, true, err);
     if (rc < 0) {
         return rc;
     }
@@ -115,7 +115,7 @@ static int load_client_ca(SSL_CTX *context, const struct tls_options *options, s
         SSL_CTX_set_verify(context, SSL_VERIFY_NONE, NULL);
         return BLOCKDB_OK;
     }
-    rc = file_check("tls_ca", options->ca_path, false, err);
+    rc = file_check(options, "tls_ca", options->ca_path, false, err);
     if (rc < 0) {
         return rc;
     }

@@ -19,6 +19,7 @@
 
 #include <stdint.h>
 
+struct os;
 struct tls;
 
 enum tls_client_auth {
@@ -28,6 +29,7 @@ enum tls_client_auth {
 };
 
 struct tls_options {
+    struct os *os;
     const char *cert_path; /* PEM: the certificate, then those between it and the root */
     const char *key_path;  /* PEM, not encrypted; must not be readable by others */
     const char *ca_path;   /* PEM: who signs clients' certificates; "" with TLS_CLIENT_NONE */

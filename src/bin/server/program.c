@@ -396,7 +396,7 @@ static int run_command(struct program *p, struct error *err)
         (void)fputs(flags_help(), stdout);
         return EXIT_SUCCESS;
     case COMMAND_CHECK_CONFIG:
-        rc = server_check_config(p->config, err);
+        rc = server_check_config(p->os, p->config, err);
         if (rc == BLOCKDB_OK) {
             (void)puts("the configuration is good");
         }

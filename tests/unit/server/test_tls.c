@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* server/tls.h on connections, with OpenSSL as the client. */
 #include "base/mem.h"
+#include "os/os.h"
 #include "server/tls.h"
 #include "talker.h"
 
@@ -82,7 +83,8 @@ static int load(const char *cert, const char *key, const char *ca, struct tls **
     char cert_path[PATH_BYTES];
     char key_path[PATH_BYTES];
     char ca_path[PATH_BYTES];
-    const struct tls_options options = {.cert_path = cert_path,
+    const struct tls_options options = {.os = os_real(),
+                                        .cert_path = cert_path,
                                         .key_path = key_path,
                                         .ca_path = ca_path,
                                         .client_auth = ca != NULL ? TLS_CLIENT_REQUIRED
