@@ -35,6 +35,15 @@ static uint32_t pipeline_max(const struct resp_session *s)
     return server != NULL ? server_config(server)->pipeline_max : PIPELINE_MAX_DEFAULT;
 }
 
+/* Whether each write counts against a rate: then it is looked at on its own. */
+static bool writes_are_limited(const struct resp_session *s)
+{
+    const struct server *server = s->worker->server;
+
+    return server != NULL && (limit_is_on(server_limit(server), LIMIT_PRINCIPAL, LIMIT_WRITE) ||
+                              limit_is_on(server_limit(server), LIMIT_ADDRESS, LIMIT_WRITE));
+}
+
 /* What resp_execute() has done about a command. */
 enum outcome {
     OUTCOME_DONE,
@@ -51,7 +60,7 @@ static enum outcome gather(struct resp_session *s, const struct resp_command *co
     uint32_t in_flight_max;
 
     if (!is_plain || !s->worker->gathers || s->is_queueing || s->principal == NULL ||
-        !pairs_fit(s, args + 1, arg_count / 2)) {
+        writes_are_limited(s) || !pairs_fit(s, args + 1, arg_count / 2)) {
         return OUTCOME_OTHERWISE;
     }
     in_flight_max = pipeline_max(s);
