@@ -161,7 +161,8 @@ RESULT_MUST_BE_USED int os_thread_start(struct os *os, const char *name, os_thre
                                         struct os_thread **out, struct error *err);
 void os_thread_join(struct os *os, struct os_thread *thread);
 void os_sleep_ns(struct os *os, uint64_t ns);
-/* How many processors this process may use (its affinity mask); at least 1. */
+/* How many processors this process may use: its affinity mask, and the quota of its control group,
+ * rounded up; at least 1. Reads files: not for hot paths. */
 unsigned os_processor_count(void);
 
 /* While a scope is entered, reads of the calling thread ask the page cache first, and what they
