@@ -80,18 +80,24 @@ size_t http_empty_lines(struct slice bytes)
     return len;
 }
 
-/* A bare line feed may not end a line, so only the four bytes count. A head with bare ones is found
- * when it is parsed, and one that has nothing else meets the limit or the deadline. */
+/* Each line feed must follow a carriage return; the head ends where one of them does not, too, so
+ * that it is refused at once. */
 size_t http_head_len(struct slice bytes, size_t *searched)
 {
-    size_t from = *searched > 3 ? *searched - 3 : 0;
-    const uint8_t *found = NULL;
+    const uint8_t *end = bytes.data + bytes.len;
+    const uint8_t *at = bytes.data + *searched;
+    const uint8_t *found;
 
-    if (bytes.len > from) {
-        found = memmem(bytes.data + from, bytes.len - from, "\r\n\r\n", 4);
+    while (at < end && (found = memchr(at, '\n', (size_t)(end - at))) != NULL) {
+        size_t len = (size_t)(found - bytes.data) + 1;
+
+        if (len < 2 || found[-1] != '\r' || (len >= 4 && found[-2] == '\n')) {
+            return len;
+        }
+        at = found + 1;
     }
     *searched = bytes.len;
-    return found != NULL ? (size_t)(found - bytes.data) + 4 : 0;
+    return 0;
 }
 
 /* ---- Parsing -----------------------------------------------------------------------------------

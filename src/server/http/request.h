@@ -70,7 +70,8 @@ static inline bool http_method_writes(enum http_method method)
 }
 
 /* The length of the head at the start of bytes, its empty line included; 0 when it is not whole
- * yet. Searching goes on from *searched, which is updated; 0 at the start. Empty lines before the
+ * yet. A line that ends in a bare line feed ends the head as well: parsing it refuses it. Searching
+ * goes on from *searched, which is updated; 0 at the start. Empty lines before the
  * request line are part of no head: skip them with http_empty_lines(). */
 size_t http_head_len(struct slice bytes, size_t *searched);
 /* How many bytes of CR LF pairs stand at the start of bytes (a robust server skips a few). */
