@@ -3,8 +3,10 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "bin/cli/auth_remote.h"
 #include "bin/cli/cli.h"
 #include "bin/cli/grants.h"
+#include "bin/cli/source.h"
 #include "os/os.h"
 #include "server/auth_store.h"
 
@@ -50,7 +52,8 @@ static int list_tokens(struct cli *cli, const char *subject, struct error *err)
     int rc;
 
     row_printer_begin(&rows);
-    rc = auth_store_walk(cli->db, list_one, &rows, err);
+    rc = cli->db != NULL ? auth_store_walk(cli->db, list_one, &rows, err)
+                         : auth_remote_tokens(source_client(cli->source), list_one, &rows, err);
     row_printer_end(&rows);
     return rc;
 }
@@ -118,7 +121,9 @@ static int create_token(struct cli *cli, const char *name, struct error *err)
         rc = read_expires(cli, &wish.expires_ms, err);
     }
     if (rc == BLOCKDB_OK) {
-        rc = auth_store_token_create(&writer, &wish, &token, err);
+        rc = cli->db != NULL
+                 ? auth_store_token_create(&writer, &wish, &token, err)
+                 : auth_remote_token_create(source_client(cli->source), &wish, &token, err);
     }
     if (rc == BLOCKDB_OK) {
         print_token(cli, &token);
@@ -130,7 +135,8 @@ static int revoke_token(struct cli *cli, const char *id, struct error *err)
 {
     const struct auth_writer writer = {.db = cli->db, .os = cli->os, .by = BY};
     const struct field field = {.name = "id", .type = FIELD_TEXT, .text = id};
-    int rc = auth_store_token_revoke(&writer, id, err);
+    int rc = cli->db != NULL ? auth_store_token_revoke(&writer, id, err)
+                             : auth_remote_token_revoke(source_client(cli->source), id, err);
 
     if (rc < 0) {
         return rc;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* user: the users of a server, kept in its database. */
+#include "bin/cli/auth_remote.h"
 #include "bin/cli/cli.h"
 #include "bin/cli/grants.h"
 #include "bin/cli/secret_input.h"
+#include "bin/cli/source.h"
 #include "server/auth_store.h"
 
 #include <stdio.h>
@@ -63,7 +65,8 @@ static int list_users(struct cli *cli, const char *name, struct error *err)
     int rc;
 
     row_printer_begin(&listing.rows);
-    rc = auth_store_walk(cli->db, list_one, &listing, err);
+    rc = cli->db != NULL ? auth_store_walk(cli->db, list_one, &listing, err)
+                         : auth_remote_users(source_client(cli->source), list_one, &listing, err);
     row_printer_end(&listing.rows);
     return rc;
 }
@@ -74,7 +77,9 @@ static int show_user(struct cli *cli, const char *name, struct error *err)
     AUTO(buf_deinit) struct buf roles = {0};
     struct blockdb_version_info version;
     struct field fields[6];
-    int rc = auth_store_user(cli->db, name, &user, &version, err);
+    int rc = cli->db != NULL
+                 ? auth_store_user(cli->db, name, &user, &version, err)
+                 : auth_remote_user(source_client(cli->source), name, &user, &version, err);
 
     if (rc < 0) {
         return rc;
@@ -105,6 +110,14 @@ static struct auth_writer writer_of(struct cli *cli)
     return (struct auth_writer){.db = cli->db, .os = cli->os, .by = BY};
 }
 
+static int change_user(struct cli *cli, const struct user_change *change, struct error *err)
+{
+    const struct auth_writer writer = writer_of(cli);
+
+    return cli->db != NULL ? auth_store_user_set(&writer, change, err)
+                           : auth_remote_user_set(source_client(cli->source), change, err);
+}
+
 static int add_user(struct cli *cli, const char *name, struct error *err)
 {
     AUTO(secret_input_deinit) struct buf password = {0};
@@ -124,7 +137,8 @@ static int add_user(struct cli *cli, const char *name, struct error *err)
         user.password = buf_slice(&password);
     }
     if (rc == BLOCKDB_OK) {
-        rc = auth_store_user_add(&writer, &user, err);
+        rc = cli->db != NULL ? auth_store_user_add(&writer, &user, err)
+                             : auth_remote_user_add(source_client(cli->source), &user, err);
     }
     if (rc == BLOCKDB_OK) {
         tell(cli, name, "added");
@@ -135,7 +149,6 @@ static int add_user(struct cli *cli, const char *name, struct error *err)
 static int set_user(struct cli *cli, const char *name, struct error *err)
 {
     AUTO(role_list_deinit) struct role_list roles = {0};
-    const struct auth_writer writer = writer_of(cli);
     struct user_change change = {.name = name};
     bool disables = args_has(&cli->args, "disable");
     bool enables = args_has(&cli->args, "enable");
@@ -154,7 +167,7 @@ static int set_user(struct cli *cli, const char *name, struct error *err)
                          "say what to change: --role, --disable or --enable, or --no-password; "
                          "user passwd sets a password");
     }
-    rc = auth_store_user_set(&writer, &change, err);
+    rc = change_user(cli, &change, err);
     if (rc == BLOCKDB_OK) {
         tell(cli, name, "changed");
     }
@@ -164,13 +177,12 @@ static int set_user(struct cli *cli, const char *name, struct error *err)
 static int set_password(struct cli *cli, const char *name, struct error *err)
 {
     AUTO(secret_input_deinit) struct buf password = {0};
-    const struct auth_writer writer = writer_of(cli);
     struct user_change change = {.name = name, .sets_password = true};
     int rc = secret_input_password(cli, name, &password, err);
 
     if (rc == BLOCKDB_OK) {
         change.password = buf_slice(&password);
-        rc = auth_store_user_set(&writer, &change, err);
+        rc = change_user(cli, &change, err);
     }
     if (rc == BLOCKDB_OK) {
         tell(cli, name, "has another password");
@@ -181,7 +193,8 @@ static int set_password(struct cli *cli, const char *name, struct error *err)
 static int remove_user(struct cli *cli, const char *name, struct error *err)
 {
     const struct auth_writer writer = writer_of(cli);
-    int rc = auth_store_user_remove(&writer, name, err);
+    int rc = cli->db != NULL ? auth_store_user_remove(&writer, name, err)
+                             : auth_remote_user_remove(source_client(cli->source), name, err);
 
     if (rc == BLOCKDB_OK) {
         tell(cli, name, "removed");

@@ -55,7 +55,6 @@ const struct command user_command = {
     .arguments_max = 2,
     .open = COMMAND_OPEN_WRITE,
     .open_for = user_open,
-    .only_local = "a running server is told by its HTTP API, /api/v1/users",
     .run = cmd_user,
 };
 
@@ -83,7 +82,6 @@ const struct command token_command = {
     .arguments_max = 2,
     .open = COMMAND_OPEN_WRITE,
     .open_for = token_open,
-    .only_local = "a running server is told by its HTTP API, /api/v1/tokens",
     .run = cmd_token,
 };
 
@@ -98,6 +96,5 @@ const struct command role_command = {
     .arguments_min = 0,
     .arguments_max = 1,
     .open = COMMAND_OPEN_NONE,
-    .only_local = "a running server is told by its HTTP API, /api/v1/roles",
     .run = cmd_role,
 };

@@ -5,6 +5,10 @@ and written down; key prefixes; changes that are in force at once.
 
 Usage: test_rights.py BLOCKDB-SERVER BLOCKDB-CLI"""
 
+import json
+import os
+import subprocess
+
 import security_harness as harness
 from security_harness import PASSWORD, basic, bearer
 
@@ -199,6 +203,52 @@ class TestRights(harness.SecurityTest):
                      'action=user.remove outcome=failed who=admin', 'action=login outcome=refused'):
             self.assertIn(part, audit)
         self.look_for([PASSWORD, 'another horse', token, token[21:]])
+
+    def test_command_line(self):
+        """user and token do to a server what they do to a directory."""
+        made = self.http('POST', '/api/v1/tokens', {'name': 'cli', 'roles': ['admin']},
+                         basic('admin', PASSWORD)).json()
+        with open(self.path('cli.token'), 'w') as f:
+            f.write(made['token'] + '\n')
+        os.chmod(self.path('cli.token'), 0o600)
+        url = 'http://127.0.0.1:%d' % self.port
+
+        def cli(*args, stdin=b'', code=0):
+            done = subprocess.run([harness.CLI, '--url', url, '--token-file',
+                                   self.path('cli.token'), *args], input=stdin,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60,
+                                  env=self.environment(), check=False)
+            self.assertEqual(done.returncode, code, done.stderr.decode())
+            self.seen += done.stderr
+            return done.stdout.decode()
+
+        cli('user', 'add', 'bob@x.org', '--role', 'reader:a/', stdin=b'bobs own horse\n')
+        self.assertEqual(self.http('GET', '/api/v1/get/a/none', None,
+                                   basic('bob@x.org', 'bobs own horse')).status, 404)
+        shown = json.loads(cli('user', 'show', 'bob@x.org', '--json'))
+        self.assertEqual((shown['roles'], shown['state'], shown['password']),
+                         ('reader:a/', 'enabled', 'yes'))
+        self.assertEqual(shown['by'], 'token:%s:cli' % made['id'])
+        cli('user', 'set', 'bob@x.org', '--disable')
+        cli('user', 'passwd', 'bob@x.org', stdin=b'bobs next horse\n')
+        listed = [json.loads(line) for line in cli('user', 'list', '-o', 'jsonl').splitlines()]
+        self.assertIn(('bob@x.org', 'disabled'), [(u['name'], u['state']) for u in listed])
+        cli('user', 'remove', 'bob@x.org')
+        cli('user', 'remove', 'bob@x.org', code=3)
+        cli('user', 'show', 'no/such name', code=2)
+        cli('user', 'remove', 'admin', code=4)
+        cli('user', 'add', 'admin', '--role', 'reader', stdin=b'bobs own horse\n', code=4)
+        token = cli('token', 'create', 'ci', '--role', 'writer', '--expires', '1h',
+                    '-o', 'raw').strip()
+        self.assertEqual(self.http('POST', '/api/v1/put', {'key': 'k', 'value': 'v'},
+                                   bearer(token)).status, 200)
+        listed = [json.loads(line) for line in cli('token', 'list', '-o', 'jsonl').splitlines()]
+        self.assertEqual(sorted(t['name'] for t in listed), ['ci', 'cli'])
+        cli('token', 'revoke', token[4:20])
+        self.assertEqual(self.http('GET', '/api/v1/whoami', None, bearer(token)).status, 401)
+        cli('token', 'revoke', made['id'])
+        cli('user', 'list', code=7)
+        self.look_for([PASSWORD, token, made['token'], 'bobs own horse', 'bobs next horse'])
 
     def test_bodies_that_are_refused(self):
         admin = basic('admin', PASSWORD)
