@@ -155,15 +155,14 @@ static void answer_options(struct exchange *x)
 /* ---- The path ----------------------------------------------------------------------------------
  */
 
-/* Whether every percent sign begins an escape, and none of a zero byte. */
+/* Whether every percent sign begins an escape. That of a zero byte is fine: keys are any bytes. */
 static bool escapes_are_good(struct slice text)
 {
     const uint8_t *end = text.data + text.len;
     const uint8_t *at = text.len > 0 ? memchr(text.data, '%', text.len) : NULL;
 
     while (at != NULL) {
-        if (end - at < 3 || !octet_is(at[1], OCTET_HEX) || !octet_is(at[2], OCTET_HEX) ||
-            (at[1] == '0' && at[2] == '0')) {
+        if (end - at < 3 || !octet_is(at[1], OCTET_HEX) || !octet_is(at[2], OCTET_HEX)) {
             return false;
         }
         at = memchr(at + 3, '%', (size_t)(end - at - 3));
@@ -200,7 +199,7 @@ static bool find_route(struct exchange *x)
 
     if (!escapes_are_good(x->request.path) || !escapes_are_good(x->request.query)) {
         REFUSE(x, 400, "InvalidArgument",
-               "a percent sign in the path or query begins no escape, or that of a zero byte");
+               "a percent sign in the path or query begins no escape; write it as %%25");
         return false;
     }
     router_match(x->http->router, x->request.method, x->request.path, &match);

@@ -121,6 +121,7 @@ static int get_run(struct call *call, struct blockdb *db, struct error *err)
     struct slice key = exchange_param(x, "key");
     int rc = BLOCKDB_OK;
 
+    call->value.version = (struct blockdb_version_info){0}; /* that of another request */
     options.at_seq = get->at_seq;
     if (get->has_as_of) {
         rc = blockdb_seq_at_time(db, get->as_of_ms, &options.at_seq, err);
