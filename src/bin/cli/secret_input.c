@@ -79,9 +79,10 @@ int secret_input_ask(const char *prompt, const char *name, struct buf *out, stru
     }
     hidden = shown;
     hidden.c_lflag &= ~(tcflag_t)ECHO;
+    /* Before the prompt: what is typed after it must not be dropped. At worst it is shown. */
+    (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
     (void)fprintf(stderr, "%s %s: ", prompt, name);
     (void)fflush(stderr);
-    (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden); /* at worst it is shown */
     read = fgets(line, sizeof line, stdin);
     (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
     (void)fputc('\n', stderr);

@@ -149,8 +149,8 @@ class TestCertificates(harness.SecurityTest):
         """A certificate that ca signs."""
         with open(self.path(name + '.ext'), 'w') as f:
             f.write(extension + '\n')
-        self.openssl('req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes',
-                     '-keyout', name + '.key', '-out', name + '.csr', '-subj', subject)
+        self.openssl('req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256',
+                     '-nodes', '-keyout', name + '.key', '-out', name + '.csr', '-subj', subject)
         self.openssl('x509', '-req', '-in', name + '.csr', '-CA', 'ca.pem', '-CAkey', 'ca.key',
                      '-CAcreateserial', '-days', '2', '-out', name + '.pem', '-extfile',
                      name + '.ext')
