@@ -149,6 +149,7 @@ static bool parse_index(struct slice path, struct tile_name *out)
 
 static bool parse_tile(struct slice path, struct tile_name *out)
 {
+    bool has_end = path.len > 0 && path.data[path.len - 1] != '/';
     struct slice segment = take_segment(&path);
     uint64_t level = 0;
 
@@ -158,7 +159,7 @@ static bool parse_tile(struct slice path, struct tile_name *out)
         return false;
     }
     out->level = (unsigned)level;
-    return parse_index(path, out);
+    return has_end && parse_index(path, out);
 }
 
 /* A full tile never changes, so its bytes name it. */

@@ -78,12 +78,12 @@ class ApiTest(unittest.TestCase):
 
     def ok(self, method, path, body=None, headers=None, status=200):
         answer = self.ask(method, path, body, headers)
-        self.assertEqual(answer.status, status, (method, path, answer.body))
+        self.assertEqual(answer.status, status, (method, path, answer.body[:400]))
         return answer.json() if answer.headers['content-type'] == 'application/json' else answer
 
     def refused(self, status, word, method, path, body=None, headers=None, says=''):
         answer = self.ask(method, path, body, headers)
-        self.assertEqual(answer.status, status, (method, path, answer.body))
+        self.assertEqual(answer.status, status, (method, path, answer.body[:400]))
         got = answer.json()
         self.assertEqual((got['success'], got['error']), (False, word), got)
         self.assertIn(says, got['message'])
