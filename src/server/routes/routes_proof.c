@@ -347,6 +347,9 @@ static int proof_key_run(struct exchange *x, struct blockdb *db, struct error *e
     if (rc == BLOCKDB_OK) {
         rc = exchange_query_bool(x, "history", &options.with_history, err);
     }
+    if (rc == BLOCKDB_OK && !principal_may_key(exchange_principal(x), RIGHT_PROVE, key)) {
+        rc = principal_deny(exchange_principal(x), RIGHT_PROVE, key, err);
+    }
     if (rc == BLOCKDB_OK) {
         rc = check_disclosure(x, key, &options, err);
     }
