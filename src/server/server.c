@@ -5,6 +5,7 @@
 #include "config/config.h"
 #include "os/os.h"
 #include "server/audit_log.h"
+#include "server/auth_metrics.h"
 #include "server/cosigner.h"
 #include "server/dispatch.h"
 #include "server/limit.h"
@@ -144,6 +145,7 @@ static int make_figures(struct server *s, struct error *err)
     metrics_register_process(s->metrics);
     metrics_register_engine(s->metrics, s->options.db);
     server_register_metrics(s);
+    auth_register_metrics(s->metrics, s);
     return BLOCKDB_OK;
 }
 

@@ -136,6 +136,8 @@ class TestRights(harness.SecurityTest):
             self.assertEqual([e['key'] for e in scan.json()['entries']], ['a/1'])
         else:
             self.assertEqual(scan.status, 403)
+        self.assertEqual(self.http('GET', '/api/v1/proof/key/b/1?no_value=1', None, ann).status, 403)
+        self.assertNotEqual(self.http('GET', '/api/v1/proof/key/a/1', None, ann).status, 403)
         client = self.redis()
         self.assertEqual(client('AUTH', 'ann', PASSWORD), 'OK')
         self.assertEqual(client('GET', 'a/1'), b'a/1')
@@ -203,6 +205,14 @@ class TestRights(harness.SecurityTest):
                      'action=user.remove outcome=failed who=admin', 'action=login outcome=refused'):
             self.assertIn(part, audit)
         self.look_for([PASSWORD, 'another horse', token, token[21:]])
+
+    def test_metrics(self):
+        self.http('GET', '/api/v1/whoami', None, basic('nobody', 'wrong password'))
+        page = self.http('GET', '/metrics', None, basic('operator', PASSWORD)).body.decode()
+        for line in ('blockdb_auth_users 5', 'blockdb_auth_tokens 0', 'blockdb_unsafe_setting 0',
+                     'blockdb_auth_attempts_total{outcome="refused"} 1',
+                     'blockdb_auth_passwords_verified_total 2', 'blockdb_audit_lines_lost_total 0'):
+            self.assertIn('\n' + line + '\n', page)
 
     def test_command_line(self):
         """user and token do to a server what they do to a directory."""
