@@ -136,7 +136,8 @@ class TestRights(harness.SecurityTest):
             self.assertEqual([e['key'] for e in scan.json()['entries']], ['a/1'])
         else:
             self.assertEqual(scan.status, 403)
-        self.assertEqual(self.http('GET', '/api/v1/proof/key/b/1?no_value=1', None, ann).status, 403)
+        self.assertEqual(self.http('GET', '/api/v1/proof/key/b/1?no_value=1', None, ann).status,
+                         403)
         self.assertNotEqual(self.http('GET', '/api/v1/proof/key/a/1', None, ann).status, 403)
         client = self.redis()
         self.assertEqual(client('AUTH', 'ann', PASSWORD), 'OK')
