@@ -26,8 +26,52 @@ struct recovery {
     struct hash *leaves;     /* of the block being sealed again */
     size_t leaf_count;
     size_t leaf_cap;
-    uint64_t next_seq; /* the next entry that the WAL must bring */
+    uint64_t next_seq;      /* the next entry that the WAL must bring */
+    uint64_t told_ns;       /* when the progress was told last; begins with the recovery */
+    uint64_t wal_bytes;     /* of the log that were read, */
+    uint64_t wal_bytes_max; /* of at most so many */
 };
+
+/* ---- Progress -------------------------------------------------------------------------------- */
+
+#define TELL_NS 1000000000ULL
+#define TELL_ENTRIES 4096 /* between two looks at the clock */
+
+/* Tells of a recovery that takes long, now and then: who waits for it may ask for more time. */
+static void tell_progress(struct recovery *r, const char *what, uint64_t count, uint64_t at,
+                          uint64_t end)
+{
+    uint64_t now_ns;
+
+    if (count % TELL_ENTRIES != 0) {
+        return;
+    }
+    now_ns = os_monotonic_ns(r->db->os);
+    if (now_ns - r->told_ns < TELL_NS) {
+        return;
+    }
+    r->told_ns = now_ns;
+    event_tell(r->db, BLOCKDB_EVENT_INFO, "recovery",
+               "reading the %s: %" PRIu64 " entries, %" PRIu64 " %%", what, count,
+               at < end ? at / (end / 100 + 1) : 100);
+}
+
+/* Adds up the sizes of the log's files, as os_list() visits them. */
+static int add_wal_file(void *context, const char *name, bool is_dir)
+{
+    struct recovery *r = context;
+    AUTO(mem_free_ptr) char *path = path_join(r->db->wal_dir, name);
+    size_t len = strlen(name);
+    struct os_stat stat;
+
+    if (is_dir || path == NULL || (len > 4 && strcmp(name + len - 4, ".old") == 0)) {
+        return BLOCKDB_OK;
+    }
+    if (os_stat_path(r->db->os, path, &stat, NULL) == BLOCKDB_OK) {
+        r->wal_bytes_max += stat.len_bytes;
+    }
+    return BLOCKDB_OK;
+}
 
 /* ---- Opening the files ----------------------------------------------------------------------- */
 
@@ -339,11 +383,14 @@ static int recover_ledger(struct recovery *r, uint64_t flushed_seq, struct error
     uint64_t from = flushed_seq < tip_seq(&r->tip) ? flushed_seq : tip_seq(&r->tip);
     struct segment_scan *scan = NULL;
     struct segment_scan_entry entry;
+    uint64_t done = 0;
     int rc = segments_scan(r->db->segments, from, BLOCKDB_SEQ_NONE, &scan, err);
 
     while (rc == BLOCKDB_OK) {
         rc = segment_scan_next(scan, &entry, err);
         if (rc == BLOCKDB_OK) {
+            done++;
+            tell_progress(r, "ledger", done, done, segments_end_seq(r->db->segments) - from);
             rc = recover_entry(r, &entry, flushed_seq, err);
         }
     }
@@ -405,6 +452,8 @@ static int replay_item(struct recovery *r, const struct group_item *item, struct
     }
     seal_queue_push(&r->db->seal_queue, &entry, 1);
     r->next_seq++;
+    tell_progress(r, "write-ahead log", r->next_seq - tip_seq(&r->tip), r->wal_bytes,
+                  r->wal_bytes_max);
     return BLOCKDB_OK;
 }
 
@@ -423,6 +472,7 @@ static int replay_frame(void *context, uint64_t first_seq, uint64_t end_seq, str
         return error_set_no_memory(err);
     }
     memcpy(copy, payload.data, payload.len);
+    r->wal_bytes += payload.len;
     reader = reader_of(slice_of(copy, payload.len));
     for (seq = first_seq; rc == BLOCKDB_OK && seq < end_seq; seq++) {
         rc = group_next(&reader, &item);
@@ -496,6 +546,7 @@ static int open_wal(struct recovery *r, const struct manifest_state *state, stru
     memcpy(options.ledger_id, db->ledger_id, LEDGER_ID_LEN);
     rc = make_wal_dir_again(db, &options, err);
     if (rc == BLOCKDB_OK) {
+        IGNORE_RESULT(os_list(db->os, db->wal_dir, add_wal_file, r, NULL)); /* only for progress */
         rc = wal_open(&options, &found, &db->wal, err);
     }
     if (rc < 0) {
@@ -579,7 +630,8 @@ static int recover_steps(struct recovery *r, const struct manifest_state *state,
 
 int recover_run(struct blockdb *db, const struct manifest_state *state, struct blockdb_error *err)
 {
-    struct recovery r = {.db = db, .active = db_active_memtable(db)};
+    struct recovery r = {
+        .db = db, .active = db_active_memtable(db), .told_ns = os_monotonic_ns(db->os)};
     int rc;
 
     atomic_store_explicit(&db->flushed_seq, state->flushed_seq, memory_order_release);

@@ -37,12 +37,19 @@ static uint64_t clock_ms(void *context)
     return os_now_ms(context);
 }
 
-/* What the database has to tell. */
+/* What the database has to tell. That a recovery gets on is told to the service manager, too. */
 static void on_event(void *arg, enum blockdb_event_level level, const char *area,
                      const char *message)
 {
-    logger_write(arg, level == BLOCKDB_EVENT_WARNING ? LOGGER_WARNING : LOGGER_INFO, area, "%s",
-                 message);
+    struct program *p = arg;
+
+    if (strcmp(area, "recovery") == 0 &&
+        !atomic_load_explicit(&p->is_opened, memory_order_relaxed)) {
+        notify_send(&p->notify, "STATUS=Recovering: %s\nEXTEND_TIMEOUT_USEC=%d", message,
+                    OPEN_EXTEND_US);
+    }
+    logger_write(&p->logger, level == BLOCKDB_EVENT_WARNING ? LOGGER_WARNING : LOGGER_INFO, area,
+                 "%s", message);
 }
 
 static int start_logging(struct program *p, struct error *err)
@@ -64,7 +71,7 @@ static int start_logging(struct program *p, struct error *err)
     logger_init(&p->logger, &options);
     options.level = LOGGER_INFO;
     logger_init(&p->notices, &options);
-    config_set_event_cb(p->config, on_event, &p->logger);
+    config_set_event_cb(p->config, on_event, p);
     return BLOCKDB_OK;
 }
 
