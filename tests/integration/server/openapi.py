@@ -99,7 +99,7 @@ class Description:
         need(schema.get('type') in (*TYPES, 'integer', 'number', None), where, 'has a strange type')
         need((schema.get('type') == 'array') == ('items' in schema), where, 'is a strange array')
         properties = schema.get('properties', {})
-        need(set(schema.get('required', [])) <= set(properties), where, 'requires what is not there')
+        need(set(schema.get('required', [])) <= set(properties), where, 'requires the unknown')
         for part in [*properties.values(), *schema.get('allOf', [])]:
             self._check_schema(part, where)
         if 'items' in schema:
