@@ -116,7 +116,7 @@ static void tell_low(struct conn *c)
         c->protocol->output_low(c);
         c->is_turn_set = false;
     }
-    if (output_len(&c->output) > 0 && !c->is_next_set) {
+    if ((output_len(&c->output) > 0 || c->must_show_input) && !c->is_next_set) {
         /* A fast reader of an endless stream must not keep the others waiting. */
         c->is_next_set = true;
         loop_post(c->loop, &conn_ref(c)->next_turn);

@@ -1,50 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/http/request.h"
 
-#include "base/text.h"
+#include "server/http/octet.h"
 
 #include <string.h>
 #include <strings.h>
-
-/* ---- Bytes, as RFC 9110 and 9112 name them --------------------------------------------------- */
-
-static bool is_digit(uint8_t c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static bool is_alpha(uint8_t c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-/* tchar: names of methods and headers. */
-static bool is_token_byte(uint8_t c)
-{
-    return is_digit(c) || is_alpha(c) || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
-}
-
-/* What a header's value may hold: VCHAR, obs-text, space and tab. */
-static bool is_field_byte(uint8_t c)
-{
-    return c == '\t' || (c >= ' ' && c != 0x7f);
-}
-
-static bool is_target_byte(uint8_t c)
-{
-    return c > ' ' && c < 0x7f && c != '"' && c != '<' && c != '>' && c != '\\' && c != '^' &&
-           c != '`' && c != '{' && c != '|' && c != '}' && c != '#';
-}
-
-static bool all_bytes(struct slice s, bool (*is_good)(uint8_t c))
-{
-    for (size_t i = 0; i < s.len; i++) {
-        if (!is_good(s.data[i])) {
-            return false;
-        }
-    }
-    return true;
-}
 
 static struct slice rest_of(struct slice s, size_t from)
 {
@@ -145,25 +105,50 @@ static enum http_method method_of(struct slice name)
     return HTTP_METHOD_OTHER;
 }
 
+/* How long "http://" or "https://" at the start of target is; 0: it is not there. */
+static size_t scheme_len_of(struct slice target)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        size_t len = strlen(schemes[i]);
+
+        if (target.len >= len && strncasecmp((const char *)target.data, schemes[i], len) == 0) {
+            return len;
+        }
+    }
+    return 0;
+}
+
+/* What stands behind the host and port at the start of rest: "/path?query". False: there is no
+ * host, or it is malformed, or the path between it and a query is missing. */
+static bool skip_authority(struct slice rest, struct slice *out_target)
+{
+    const uint8_t *slash = memchr(rest.data, '/', rest.len);
+    struct slice host = slice_of(rest.data, slash != NULL ? (size_t)(slash - rest.data) : rest.len);
+
+    if (host.len == 0 || !octet_all(host, OCTET_HOST)) {
+        return false;
+    }
+    *out_target = slash != NULL ? rest_of(rest, host.len) : slice_of("/", 1);
+    return true;
+}
+
 /* The origin form "/path?query", or the absolute form whose host is left to the header. */
 static bool parse_target(struct slice target, struct http_request *r, struct http_refusal *refusal)
 {
     const uint8_t *mark;
+    size_t scheme_len;
 
     if (target.len > HTTP_TARGET_MAX) {
         return refuse(refusal, 414, "the request target is too long");
     }
-    if (!all_bytes(target, is_target_byte)) {
+    if (!octet_all(target, OCTET_TARGET)) {
         return refuse(refusal, 400, "the request target has a byte that must be percent-encoded");
     }
-    if (target.len > 7 && strncasecmp((const char *)target.data, "http://", 7) == 0) {
-        const uint8_t *slash = memchr(target.data + 7, '/', target.len - 7);
-
-        target = slash != NULL ? rest_of(target, (size_t)(slash - target.data)) : slice_of("/", 1);
-    } else if (target.len > 8 && strncasecmp((const char *)target.data, "https://", 8) == 0) {
-        const uint8_t *slash = memchr(target.data + 8, '/', target.len - 8);
-
-        target = slash != NULL ? rest_of(target, (size_t)(slash - target.data)) : slice_of("/", 1);
+    scheme_len = scheme_len_of(target);
+    if (scheme_len > 0 && !skip_authority(rest_of(target, scheme_len), &target)) {
+        return refuse(refusal, 400, "the host of the request target is malformed");
     }
     if (target.len == 1 && target.data[0] == '*' && r->method == HTTP_OPTIONS) {
         r->path = target;
@@ -181,8 +166,9 @@ static bool parse_target(struct slice target, struct http_request *r, struct htt
 static bool parse_version(struct slice version, struct http_request *r,
                           struct http_refusal *refusal)
 {
-    if (version.len != 8 || memcmp(version.data, "HTTP/", 5) != 0 || !is_digit(version.data[5]) ||
-        version.data[6] != '.' || !is_digit(version.data[7])) {
+    if (version.len != 8 || memcmp(version.data, "HTTP/", 5) != 0 ||
+        !octet_is(version.data[5], OCTET_DIGIT) || version.data[6] != '.' ||
+        !octet_is(version.data[7], OCTET_DIGIT)) {
         return refuse(refusal, 400, "the request line does not end with a version of HTTP");
     }
     if (version.data[5] != '1' || version.data[7] > '1') {
@@ -202,7 +188,7 @@ static bool parse_request_line(struct slice line, struct http_request *r,
         return refuse(refusal, 400, "the request line is not 'method target version'");
     }
     r->method_name = slice_of(line.data, (size_t)(first - line.data));
-    if (r->method_name.len == 0 || !all_bytes(r->method_name, is_token_byte)) {
+    if (r->method_name.len == 0 || !octet_all(r->method_name, OCTET_TOKEN)) {
         return refuse(refusal, 400, "the request line does not start with a method");
     }
     r->method = method_of(r->method_name);
@@ -224,10 +210,10 @@ static bool parse_header_line(struct slice line, struct http_request *r,
     }
     header.name = slice_of(line.data, (size_t)(colon - line.data));
     header.value = trim(rest_of(line, header.name.len + 1));
-    if (header.name.len == 0 || !all_bytes(header.name, is_token_byte)) {
+    if (header.name.len == 0 || !octet_all(header.name, OCTET_TOKEN)) {
         return refuse(refusal, 400, "the name of a header is malformed");
     }
-    if (!all_bytes(header.value, is_field_byte)) {
+    if (!octet_all(header.value, OCTET_FIELD)) {
         return refuse(refusal, 400, "the value of a header has a control character");
     }
     if (r->header_count == HTTP_HEADERS_MAX) {
@@ -291,11 +277,6 @@ static void note_header(const struct http_header *h, struct framing *f)
     }
 }
 
-static bool is_host_byte(uint8_t c)
-{
-    return is_digit(c) || is_alpha(c) || (c != '\0' && strchr("-._~%!$&'()*+,;=:[]", c) != NULL);
-}
-
 static bool judge_host(const struct http_request *r, const struct framing *f,
                        struct http_refusal *refusal)
 {
@@ -305,7 +286,7 @@ static bool judge_host(const struct http_request *r, const struct framing *f,
     if (f->hosts == 0 && r->minor_version > 0) {
         return refuse(refusal, 400, "a request of HTTP/1.1 needs a Host header");
     }
-    if (!all_bytes(f->host, is_host_byte)) {
+    if (!octet_all(f->host, OCTET_HOST) || (f->host.len == 0 && r->minor_version > 0)) {
         return refuse(refusal, 400, "the Host header is malformed");
     }
     return true;
@@ -334,7 +315,7 @@ static bool judge_body(struct http_request *r, const struct framing *f,
     if (f->lengths > 1) {
         return refuse(refusal, 400, "the request has more than one Content-Length");
     }
-    if (f->length.len == 0 || f->length.len > 18 || !all_bytes(f->length, is_digit)) {
+    if (f->length.len == 0 || f->length.len > 18 || !octet_all(f->length, OCTET_DIGIT)) {
         return refuse(refusal, 400, "Content-Length is no number");
     }
     for (size_t i = 0; i < f->length.len; i++) {
@@ -431,9 +412,11 @@ int http_percent_decode(struct slice text, bool plus_is_space, uint8_t *out, siz
         uint8_t c = text.data[i];
 
         if (c == '%') {
-            if (text.len - i < 3 || text_parse_hex(slice_of(text.data + i + 1, 2), &c, 1) < 0) {
+            if (text.len - i < 3 || octet_hex(text.data[i + 1]) < 0 ||
+                octet_hex(text.data[i + 2]) < 0) {
                 return BLOCKDB_EINVAL;
             }
+            c = (uint8_t)(octet_hex(text.data[i + 1]) << 4 | octet_hex(text.data[i + 2]));
             i += 2;
         } else if (c == '+' && plus_is_space) {
             c = ' ';
