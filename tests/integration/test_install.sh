@@ -48,6 +48,20 @@ cc "$source_root/examples/verify_proof.c" $verify_cflags "$library_dir/libblockd
     -o "$work/verify_proof-static"
 "$work/verify_proof-static" "$proof" "$vkey" alpha
 
+echo "client_queue, shared and static"
+client_cflags=$(pkg-config --cflags blockdb-client)
+client_libs=$(pkg-config --libs blockdb-client)
+# shellcheck disable=SC2086
+cc -std=c11 -Wall -Wextra -Werror -pedantic "$source_root/examples/client_queue.c" \
+    $client_cflags $client_libs -o "$work/client_queue"
+# Nobody listens on port 1: the program runs, and says so.
+LD_LIBRARY_PATH=$library_dir "$work/client_queue" http://127.0.0.1:1 2>&1 | grep 'no connection'
+# shellcheck disable=SC2086
+cc "$source_root/examples/client_queue.c" $client_cflags "$library_dir/libblockdb-client.a" \
+    "$library_dir/libblockdb.a" "$library_dir/libblockdb-verify.a" $private_libs \
+    -o "$work/client_queue-static"
+"$work/client_queue-static" http://127.0.0.1:1 2>&1 | grep 'no connection'
+
 echo "both libraries in one program, static"
 echo '#include <blockdb/blockdb.h>
 #include <blockdb/verify.h>
