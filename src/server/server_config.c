@@ -122,7 +122,9 @@ static void read_threads(struct server_config *c, const struct config *config)
 {
     unsigned processors = os_processor_count();
 
-    c->worker_threads = threads_of(config, "server.worker_threads", processors, 1,
+    /* The other half is for the engine, which commits, hashes and merges what the loops take in:
+     * on two processors a second loop takes more from it than it gives. */
+    c->worker_threads = threads_of(config, "server.worker_threads", (processors + 1) / 2, 1,
                                    WORKERS_AUTO_MAX);
     c->pool_threads[0] = threads_of(config, "server.read_threads", 2 * processors, 2,
                                     READERS_AUTO_MAX);
