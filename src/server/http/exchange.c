@@ -205,6 +205,18 @@ const struct principal *exchange_principal(const struct exchange *x)
     return x->principal;
 }
 
+bool exchange_renew(struct exchange *x)
+{
+    if (x->session.principal == NULL || auth_is_current(x->http->auth, &x->session)) {
+        return true; /* open to all, or nothing changed */
+    }
+    if (!auth_renew(x->http->auth, &x->session)) {
+        return false;
+    }
+    x->principal = x->session.principal;
+    return true;
+}
+
 const char *exchange_id(const struct exchange *x)
 {
     return x->id;

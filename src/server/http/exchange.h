@@ -72,6 +72,9 @@ struct arena *exchange_arena(struct exchange *x);
 struct call *exchange_call(struct exchange *x);
 struct exchange *exchange_of_call(struct call *call);
 const struct principal *exchange_principal(const struct exchange *x);
+/* Brings who asked up to date, for answers that take long. False: that one is gone, disabled or has
+ * other credentials now. */
+bool exchange_renew(struct exchange *x);
 /* The request's id: the client's X-Request-Id, or one of ours. */
 const char *exchange_id(const struct exchange *x);
 struct conn *exchange_conn(const struct exchange *x);

@@ -66,16 +66,26 @@ static bool show(struct watcher *w, const struct watch_entry *entry)
     return exchange_stream_write(stream->x, buf_slice(text));
 }
 
-static void beat(struct watcher *w)
-{
-    /* Whether the client takes it shows when the next entry comes. */
-    (void)exchange_stream_write(stream_of(w)->x, slice_of_text(":\n\n"));
-}
-
 static void end_stream(struct watch_stream *stream, const char *event)
 {
     (void)exchange_stream_write(stream->x, slice_of_text(event));
     exchange_stream_end(stream->x);
+}
+
+/* Keeps the stream alive, unless who asked for it may not have it any more. */
+static void beat(struct watcher *w, bool is_idle)
+{
+    struct watch_stream *stream = stream_of(w);
+
+    if (!exchange_renew(stream->x) || !principal_may(exchange_principal(stream->x), RIGHT_READ)) {
+        watch_leave(w);
+        end_stream(stream, "event: error\ndata: {\"error\":\"Unauthorized\"}\n\n");
+        return;
+    }
+    if (is_idle) {
+        /* Whether the client takes it shows when the next entry comes. */
+        (void)exchange_stream_write(stream->x, slice_of_text(":\n\n"));
+    }
 }
 
 static void failed(struct watcher *w, const struct error *err)

@@ -311,13 +311,15 @@ static void on_beat(struct loop_timer *timer)
 {
     struct watch_hub *hub = (struct watch_hub *)(void *)((char *)timer -
                                                          offsetof(struct watch_hub, beat));
-    struct watcher *w;
+    struct watcher *w = hub->first;
 
-    for (w = hub->first; w != NULL; w = w->next) {
-        if (!w->is_shown && !w->is_paused) {
-            w->beat(w);
-        }
+    while (w != NULL) {
+        struct watcher *next = w->next;
+        bool is_idle = !w->is_shown && !w->is_paused;
+
         w->is_shown = false;
+        w->beat(w, is_idle);
+        w = next;
     }
     if (hub->first != NULL) {
         loop_timer_set(hub->loop, &hub->beat, WATCH_BEAT_MS);

@@ -46,12 +46,13 @@ struct watch_entry {
 };
 
 struct watcher {
-    /* The owner's, set before watch_join(). None of these may join or leave but failed(). */
+    /* The owner's, set before watch_join(). In beat() and failed() the watcher itself may leave, in
+     * show() none may join or leave. */
     uint64_t next_seq;
     /* Takes an entry. False: no more for now; watch_resume() will be called. */
     bool (*show)(struct watcher *w, const struct watch_entry *entry);
-    /* Nothing was shown for a while. */
-    void (*beat)(struct watcher *w);
+    /* Every WATCH_BEAT_MS; is_idle: nothing was shown since the last one, and it takes more. */
+    void (*beat)(struct watcher *w, bool is_idle);
     /* The log cannot be read on; w has left when this is called. */
     void (*failed)(struct watcher *w, const struct error *err);
 
