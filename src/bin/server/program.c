@@ -213,13 +213,11 @@ static int start_server(struct program *p, struct error *err)
         faces_attach(p->faces, p->server);
         rc = server_start(p->server, err);
     }
-    if (rc == BLOCKDB_OK) {
-        rc = write_port_file(p, err);
+    if (rc < 0) {
+        return rc;
     }
-    if (rc == BLOCKDB_OK) {
-        tell_start(p);
-    }
-    return rc;
+    tell_start(p);
+    return write_port_file(p, err);
 }
 
 /* ---- Serving ------------------------------------------------------------------------------- */

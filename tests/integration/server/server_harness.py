@@ -72,6 +72,12 @@ class Server:
     def wait_log(self, text, count=1):
         wait_for(lambda: self.log_text().count(text) >= count, 'a line of the log: ' + text)
 
+    def is_sanitized(self):
+        """Such programs take more memory and threads."""
+        with open('/proc/%d/maps' % self.process.pid, encoding='utf-8') as f:
+            text = f.read()
+        return 'libasan' in text or 'libtsan' in text
+
     def send(self, number):
         self.process.send_signal(number)
 
