@@ -175,11 +175,16 @@ static int server_root_at(void *context, uint64_t size, struct hash *out, struct
     if (rc < 0) {
         return rc;
     }
-    /* What the root is instead is not known: zeros. */
-    *out = (struct hash){{0}};
-    if (blockdb_verify_consistency(&claim, proof.hashes[0], proof.count) == BLOCKDB_OK) {
-        *out = *kept;
+    if (blockdb_verify_consistency(&claim, proof.hashes[0], proof.count) < 0) {
+        return error_set(err, BLOCKDB_ETAMPERED,
+                         "'%s' shows another history of the log '%s' than was seen before: its "
+                         "head of %llu entries does not continue the one of %llu entries in '%s'; "
+                         "if you know why it is so, accept what is there now with --forget-pin",
+                         log->cli->open_name, log->cli->pin.origin,
+                         (unsigned long long)log->head->size, (unsigned long long)size,
+                         log->cli->pin.path);
     }
+    *out = *kept;
     return BLOCKDB_OK;
 }
 
@@ -201,7 +206,10 @@ static bool is_about_evidence(const struct cli *cli)
 {
     const struct command *command = cli->args.command;
 
-    return command->checks_damage && (command->run != cmd_get || args_has(&cli->args, "verify"));
+    if (command->run == cmd_get) {
+        return args_has(&cli->args, "verify");
+    }
+    return command->checks_damage || command->run == cmd_checkpoint;
 }
 
 static int check_pin(struct cli *cli, struct error *err)

@@ -492,11 +492,29 @@ static int server_redact(struct source *s, const struct blockdb_redact_target *t
 
 /* ---- Opening and closing ------------------------------------------------------------------- */
 
+/* A log that was seen for the first time, or anew, may only now have a head to remember. */
+static void pin_first(struct server_source *server)
+{
+    const struct pin *pin = &server->cli->pin;
+    struct pinned_head first = {.size = 0};
+    struct blockdb_head head;
+    struct error ignored;
+
+    if (!pin->is_checked || pin->has_kept ||
+        blockdb_client_head_get(server->client, &head, &ignored) < 0 || head.size == 0) {
+        return;
+    }
+    first.size = head.size;
+    memcpy(first.root.bytes, head.root, BLOCKDB_HASH_LEN);
+    pin_keep(&server->cli->pin, &first);
+}
+
 static int server_close(struct source *s, struct error *err)
 {
     struct server_source *server = server_of(s);
 
     (void)err;
+    pin_first(server);
     blockdb_client_free(server->client);
     buf_deinit(&server->url);
     buf_deinit(&server->identity_text);
