@@ -1,296 +1,377 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/witness_http.h"
 
-#include "base/library.h"
+#include "base/lock.h"
 #include "base/mem.h"
-#include "base/text.h"
 #include "server/listener.h"
-#include "wire/add_checkpoint.h"
+#include "server/witness_conn.h"
 
-#include <microhttpd.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define THREADS 4
-#define CONNECTION_MEMORY_BYTES ((size_t)32 << 10)
-#define DRAIN_STEP_NS 2000000ULL
-#define NS_PER_S 1000000000ULL
-#define NS_PER_MS 1000000ULL
+#define SLOTS (WITNESS_HTTP_CONNECTIONS_MAX / THREADS)
+#define READ_BYTES ((size_t)16384)
+#define LOOK_MS 1000 /* between two looks at deadlines */
 #define MS_PER_S 1000
-#define AREA "witness"
+#define NS_PER_MS 1000000U
 
-#define FOR_EACH_FUNCTION(X)                                                                       \
-    X(MHD_start_daemon)                                                                            \
-    X(MHD_quiesce_daemon)                                                                          \
-    X(MHD_stop_daemon)                                                                             \
-    X(MHD_lookup_connection_value)                                                                 \
-    X(MHD_create_response_from_buffer)                                                             \
-    X(MHD_add_response_header)                                                                     \
-    X(MHD_queue_response)                                                                          \
-    X(MHD_destroy_response)
-
-#define MEMBER(name) LIBRARY_FUNCTION(name);
-#define TEXT(name) #name,
-
-struct mhd_functions {
-    FOR_EACH_FUNCTION(MEMBER)
+/* A connection and its socket; fd -1: free. */
+struct slot {
+    int fd;
+    uint64_t heard_ms; /* something came, or went */
+    uint64_t began_ms; /* the request that is arriving; 0: none */
+    struct witness_conn conn;
 };
 
-static const char *const mhd_sonames[] = {"libmicrohttpd.so.12", NULL};
-static const char *const mhd_symbols[] = {FOR_EACH_FUNCTION(TEXT)};
-static const struct library mhd_library = {
-    .name = "libmicrohttpd",
-    .package = "libmicrohttpd12",
-    .sonames = mhd_sonames,
-    .symbols = mhd_symbols,
-    .symbol_count = sizeof(mhd_symbols) / sizeof(mhd_symbols[0]),
+struct worker {
+    struct witness_http *http;
+    struct os_thread *thread;
+    struct slot slots[SLOTS];
 };
 
 struct witness_http {
     /* constant after start */
-    struct mhd_functions mhd;
-    struct MHD_Daemon *daemon;
     const struct witness *witness;
     struct os *os;
     struct logger *logger;
+    int listen_fd;
+    int wake_fd; /* readable once stopping began */
     char address[LISTENER_ADDRESS_BYTES];
-    /* atomic, relaxed: counts and flags that order nothing else */
-    atomic_uint begun; /* requests that are not answered yet */
+    /* atomic, relaxed: a flag that orders nothing else */
     atomic_bool is_stopping;
+    /* guarded by mu: who is connected, by worker and slot */
+    struct mutex mu;
+    struct in6_addr addresses[THREADS][SLOTS];
+    bool is_used[THREADS][SLOTS];
+    /* each its thread's */
+    struct worker workers[THREADS];
 };
 
-/* One request that arrives in pieces. */
-struct exchange {
-    struct witness_http *server;
-    struct buf body;
-    uint64_t start_ns;
-    bool is_answered;
-};
-
-/* ---- Answering ----------------------------------------------------------------------------- */
-
-static enum MHD_Result send_answer(const struct witness_http *h, struct MHD_Connection *connection,
-                                   const struct witness_answer *answer)
+static uint64_t now_ms(const struct witness_http *h)
 {
-    /* The library copies the bytes; its parameter lacks the const. */
-    struct MHD_Response *response = h->mhd.MHD_create_response_from_buffer(
-        answer->body.len, (void *)(uintptr_t)answer->body.data, MHD_RESPMEM_MUST_COPY);
-    enum MHD_Result result = MHD_NO;
+    return os_monotonic_ns(h->os) / NS_PER_MS;
+}
 
-    if (response == NULL) {
-        return MHD_NO;
+static bool is_stopping(const struct witness_http *h)
+{
+    return atomic_load_explicit(&h->is_stopping, memory_order_relaxed);
+}
+
+/* ---- Who is connected --------------------------------------------------------------------------
+ */
+
+static struct in6_addr address_of(const struct sockaddr_storage *peer)
+{
+    struct in6_addr address = {0};
+
+    if (peer->ss_family == AF_INET6) {
+        memcpy(&address, &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr,
+               sizeof(address));
+    } else if (peer->ss_family == AF_INET) {
+        memcpy(&address, &((const struct sockaddr_in *)(const void *)peer)->sin_addr,
+               sizeof(struct in_addr));
     }
-    if (h->mhd.MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
-                                       answer->content_type) == MHD_YES &&
-        (!atomic_load_explicit(&h->is_stopping, memory_order_relaxed) ||
-         h->mhd.MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close") ==
-             MHD_YES)) {
-        result = h->mhd.MHD_queue_response(connection, answer->status, response);
-    }
-    h->mhd.MHD_destroy_response(response);
-    return result;
+    return address;
 }
 
-/* What the operator should see of an answer: forks and failures, and on request everything. */
-static void log_answer(const struct witness_http *h, const struct witness_request *request,
-                       const struct witness_answer *answer, const struct error *err)
+/* Enters an address, unless it has too many connections (WHTTP-1). */
+static bool enter(struct witness_http *h, size_t worker, size_t slot,
+                  const struct in6_addr *address)
 {
-    enum logger_level level = LOGGER_DEBUG;
+    unsigned count = 0;
+    bool fits;
 
-    if (answer->status == MHD_HTTP_UNPROCESSABLE_CONTENT) {
-        level = LOGGER_WARNING;
-    } else if (answer->status >= MHD_HTTP_INTERNAL_SERVER_ERROR) {
-        level = LOGGER_ERROR;
-    } else if (strcmp(request->method, "POST") == 0 && answer->status == MHD_HTTP_OK) {
-        level = LOGGER_INFO;
-    }
-    logger_write(h->logger, level, AREA, "%s %s %u%s%s", request->method, request->path,
-                 answer->status, err->message[0] != '\0' ? ": " : "", err->message);
-}
-
-static enum MHD_Result answer(struct exchange *x, struct MHD_Connection *connection,
-                              const char *method, const char *path)
-{
-    struct witness_http *h = x->server;
-    struct witness_request request = {.method = method,
-                                      .path = path,
-                                      .body = buf_slice(&x->body),
-                                      .time_s = os_now_ms(h->os) / MS_PER_S};
-    AUTO(witness_answer_deinit) struct witness_answer answer = {0};
-    struct error err = {0};
-
-    x->is_answered = true;
-    IGNORE_RESULT(witness_answer(h->witness, &request, &answer, &err)); /* the answer says it */
-    log_answer(h, &request, &answer, &err);
-    return send_answer(h, connection, &answer);
-}
-
-/* Whether the headers tell of a body that is too long. */
-static bool is_too_long(const struct witness_http *h, struct MHD_Connection *connection)
-{
-    const char *text = h->mhd.MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
-                                                          MHD_HTTP_HEADER_CONTENT_LENGTH);
-    uint64_t len = 0;
-
-    return text != NULL &&
-           (text_parse_decimal(slice_of_text(text), &len) < 0 || len > ADD_CHECKPOINT_LEN_MAX);
-}
-
-static enum MHD_Result refuse_length(struct exchange *x, struct MHD_Connection *connection)
-{
-    static const char text[] = "the request is longer than a witness takes\n";
-    struct witness_answer answer = {.status = MHD_HTTP_CONTENT_TOO_LARGE,
-                                    .content_type = "text/plain; charset=utf-8",
-                                    .body = slice_of(text, sizeof(text) - 1)};
-
-    x->is_answered = true;
-    return send_answer(x->server, connection, &answer);
-}
-
-/* ---- What libmicrohttpd calls -------------------------------------------------------------- */
-
-static struct exchange *exchange_new(struct witness_http *h)
-{
-    struct exchange *x = mem_calloc(1, sizeof(*x));
-
-    if (x != NULL) {
-        x->server = h;
-        x->start_ns = os_monotonic_ns(h->os);
-        atomic_fetch_add_explicit(&h->begun, 1, memory_order_relaxed);
-    }
-    return x;
-}
-
-/* Takes a piece of the body. MHD_NO closes the connection. */
-static enum MHD_Result take_piece(struct exchange *x, bool is_wanted, const char *data, size_t len)
-{
-    struct witness_http *h = x->server;
-
-    if (os_monotonic_ns(h->os) - x->start_ns > WITNESS_HTTP_REQUEST_S * NS_PER_S ||
-        len > ADD_CHECKPOINT_LEN_MAX - x->body.len) {
-        return MHD_NO;
-    }
-    return !is_wanted || buf_append(&x->body, data, len) == BLOCKDB_OK ? MHD_YES : MHD_NO;
-}
-
-static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
-                                  const char *path, const char *method, const char *version,
-                                  const char *data, size_t *len, void **request)
-{
-    struct witness_http *h = context;
-    struct exchange *x = *request;
-    enum MHD_Result result;
-
-    (void)version;
-    if (x == NULL) {
-        x = exchange_new(h);
-        *request = x;
-        if (x == NULL) {
-            return MHD_NO;
+    mutex_lock(&h->mu);
+    for (size_t w = 0; w < THREADS; w++) {
+        for (size_t s = 0; s < SLOTS; s++) {
+            count += h->is_used[w][s] &&
+                     memcmp(&h->addresses[w][s], address, sizeof(*address)) == 0;
         }
-        return is_too_long(h, connection) ? refuse_length(x, connection) : MHD_YES;
     }
-    if (*len > 0) {
-        result = take_piece(x, witness_wants_body(h->witness, method, path), data, *len);
-        *len = 0;
-        return result;
+    fits = count < WITNESS_HTTP_CONNECTIONS_OF_ADDRESS_MAX;
+    if (fits) {
+        h->is_used[worker][slot] = true;
+        h->addresses[worker][slot] = *address;
     }
-    return x->is_answered ? MHD_YES : answer(x, connection, method, path);
+    mutex_unlock(&h->mu);
+    return fits;
 }
 
-static void on_completed(void *context, struct MHD_Connection *connection, void **request,
-                         enum MHD_RequestTerminationCode code)
+static void leave(struct witness_http *h, size_t worker, size_t slot)
 {
-    struct witness_http *h = context;
-    struct exchange *x = *request;
+    mutex_lock(&h->mu);
+    h->is_used[worker][slot] = false;
+    mutex_unlock(&h->mu);
+}
 
-    (void)connection;
-    (void)code;
-    if (x != NULL) {
-        buf_deinit(&x->body);
-        mem_free(x);
-        *request = NULL;
-        atomic_fetch_sub_explicit(&h->begun, 1, memory_order_relaxed);
+/* ---- Connections -------------------------------------------------------------------------------
+ */
+
+static void close_slot(struct worker *w, struct slot *slot)
+{
+    (void)close(slot->fd);
+    slot->fd = -1;
+    witness_conn_deinit(&slot->conn);
+    leave(w->http, (size_t)(w - w->http->workers), (size_t)(slot - w->slots));
+}
+
+static struct slot *free_slot(struct worker *w)
+{
+    for (size_t i = 0; i < SLOTS; i++) {
+        if (w->slots[i].fd < 0) {
+            return &w->slots[i];
+        }
+    }
+    return NULL;
+}
+
+static void accept_one(struct worker *w, struct slot *slot)
+{
+    struct witness_http *h = w->http;
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof(peer);
+    struct in6_addr address;
+    int fd = accept4(h->listen_fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    if (fd < 0) {
+        return; /* another thread was faster, or the client has gone */
+    }
+    address = address_of(&peer);
+    if (!enter(h, (size_t)(w - h->workers), (size_t)(slot - w->slots), &address)) {
+        (void)close(fd);
+        return;
+    }
+    *slot = (struct slot){.fd = fd, .heard_ms = now_ms(h)};
+    slot->conn.os = h->os;
+    slot->conn.logger = h->logger;
+    slot->conn.witness = w->http->witness;
+}
+
+/* False: the connection is over. */
+static bool send_some(struct worker *w, struct slot *slot)
+{
+    struct slice out = witness_conn_output(&slot->conn);
+
+    while (out.len > 0) {
+        ssize_t n = send(slot->fd, out.data, out.len, MSG_NOSIGNAL);
+
+        if (n < 0) {
+            return errno == EAGAIN || errno == EINTR;
+        }
+        witness_conn_sent(&slot->conn, (size_t)n);
+        slot->heard_ms = now_ms(w->http);
+        out = witness_conn_output(&slot->conn);
+    }
+    return true;
+}
+
+/* All is said. The client may still be sending what was refused: reading a little of it keeps the
+ * answer from being lost with the connection. */
+static void say_goodbye(struct slot *slot)
+{
+    uint8_t bytes[4096];
+    size_t left = WITNESS_HEAD_MAX * 4;
+    ssize_t n;
+
+    (void)shutdown(slot->fd, SHUT_WR); /* fails only when the client has gone */
+    do {
+        struct pollfd p = {.fd = slot->fd, .events = POLLIN};
+
+        if (poll(&p, 1, LOOK_MS / 10) <= 0) {
+            return;
+        }
+        n = recv(slot->fd, bytes, sizeof(bytes), 0);
+        left -= n > 0 && (size_t)n < left ? (size_t)n : left;
+    } while (n > 0 && left > 0);
+}
+
+/* Reads once and answers. False: the connection is over. */
+static bool receive(struct worker *w, struct slot *slot)
+{
+    uint8_t bytes[READ_BYTES];
+    ssize_t n = recv(slot->fd, bytes, sizeof(bytes), 0);
+
+    if (n <= 0) {
+        return n < 0 && (errno == EAGAIN || errno == EINTR);
+    }
+    slot->heard_ms = now_ms(w->http);
+    if (slot->began_ms == 0) {
+        slot->began_ms = slot->heard_ms;
+    }
+    if (witness_conn_feed(&slot->conn, slice_of(bytes, (size_t)n), is_stopping(w->http)) < 0) {
+        return false;
+    }
+    if (!witness_conn_is_busy(&slot->conn)) {
+        slot->began_ms = 0;
+    }
+    return true;
+}
+
+static void serve(struct worker *w, struct slot *slot, short events)
+{
+    bool lives = true;
+
+    if ((events & (POLLIN | POLLHUP | POLLERR)) != 0 && witness_conn_output(&slot->conn).len == 0) {
+        lives = receive(w, slot);
+    }
+    if (lives) {
+        lives = send_some(w, slot);
+    }
+    if (lives && slot->conn.is_last && witness_conn_output(&slot->conn).len == 0) {
+        say_goodbye(slot);
+        lives = false;
+    }
+    if (!lives) {
+        close_slot(w, slot);
     }
 }
 
-static void on_log(void *context, const char *format, va_list args)
-    __attribute__((format(printf, 2, 0)));
-static void on_log(void *context, const char *format, va_list args)
+static bool is_overdue(const struct worker *w, const struct slot *slot)
 {
-    const struct witness_http *h = context;
+    uint64_t now = now_ms(w->http);
 
-    logger_vwrite(h->logger, LOGGER_DEBUG, AREA, format, args);
+    if (is_stopping(w->http) && !witness_conn_is_busy(&slot->conn) &&
+        witness_conn_output(&slot->conn).len == 0) {
+        return true;
+    }
+    return now - slot->heard_ms > (uint64_t)WITNESS_HTTP_SILENCE_S * MS_PER_S ||
+           (slot->began_ms != 0 &&
+            now - slot->began_ms > (uint64_t)WITNESS_HTTP_REQUEST_S * MS_PER_S);
 }
 
-/* ---- Starting and stopping ----------------------------------------------------------------- */
+/* ---- Threads -----------------------------------------------------------------------------------
+ */
 
-/* Runs in a thread of ours, whose blocked signals the threads of the library inherit: handlers run
- * on the program's own threads. */
-struct start {
-    struct witness_http *server;
-    int fd; /* the daemon takes it */
+/* What a thread waits for: its slots, then the wake-up, then new connections. */
+struct watch {
+    struct pollfd fds[SLOTS + 2];
+    struct slot *slots[SLOTS];
+    size_t count;
 };
 
-static void start_daemon(void *arg)
+static void watch_all(struct worker *w, struct watch *watch)
 {
-    const struct start *start = arg;
-    struct witness_http *h = start->server;
-    const struct MHD_OptionItem options[] = {
-        {MHD_OPTION_LISTEN_SOCKET, start->fd, NULL},
-        {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)&on_completed, h},
-        {MHD_OPTION_THREAD_POOL_SIZE, THREADS, NULL}, /* each waits for its own sync */
-        {MHD_OPTION_CONNECTION_LIMIT, WITNESS_HTTP_CONNECTIONS_MAX, NULL},
-        {MHD_OPTION_PER_IP_CONNECTION_LIMIT, WITNESS_HTTP_CONNECTIONS_OF_ADDRESS_MAX, NULL},
-        {MHD_OPTION_CONNECTION_TIMEOUT, WITNESS_HTTP_SILENCE_S, NULL},
-        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES, NULL},
-        {MHD_OPTION_END, 0, NULL},
-    };
+    bool has_room = free_slot(w) != NULL && !is_stopping(w->http);
 
-    /* The logger must be the first option, so that it hears of the others. */
-    h->daemon = h->mhd.MHD_start_daemon(MHD_USE_AUTO | MHD_USE_INTERNAL_POLLING_THREAD |
-                                            MHD_USE_ERROR_LOG,
-                                        0, NULL, NULL, &on_request, h, MHD_OPTION_EXTERNAL_LOGGER,
-                                        &on_log, h, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+    watch->count = 0;
+    for (size_t i = 0; i < SLOTS; i++) {
+        struct slot *slot = &w->slots[i];
+        bool must_write = slot->fd >= 0 && witness_conn_output(&slot->conn).len > 0;
+
+        if (slot->fd >= 0) {
+            watch->slots[watch->count] = slot;
+            watch->fds[watch->count++] = (struct pollfd){.fd = slot->fd,
+                                                         .events = must_write ? POLLOUT : POLLIN};
+        }
+    }
+    /* poll() passes over what is -1. */
+    watch->fds[watch->count] = (struct pollfd){.fd = is_stopping(w->http) ? -1 : w->http->wake_fd,
+                                               .events = POLLIN};
+    watch->fds[watch->count + 1] = (struct pollfd){.fd = has_room ? w->http->listen_fd : -1,
+                                                   .events = POLLIN};
 }
 
-static int listen_and_serve(struct witness_http *h, const char *address, struct error *err)
+static void run_worker(void *arg)
 {
-    struct start start = {.server = h, .fd = -1};
-    struct os_thread *thread = NULL;
-    int rc = listener_open(address, &start.fd, h->address, err);
+    struct worker *w = arg;
+    uint64_t end_ms = 0;
+    struct watch watch;
 
-    if (rc < 0) {
-        return rc;
+    for (;;) {
+        if (is_stopping(w->http)) {
+            end_ms = end_ms == 0 ? now_ms(w->http) + WITNESS_HTTP_DRAIN_MS : end_ms;
+        }
+        for (size_t i = 0; i < SLOTS; i++) {
+            if (w->slots[i].fd >= 0 && is_overdue(w, &w->slots[i])) {
+                close_slot(w, &w->slots[i]);
+            }
+        }
+        watch_all(w, &watch);
+        if (end_ms != 0 && (watch.count == 0 || now_ms(w->http) >= end_ms)) {
+            break;
+        }
+        if (poll(watch.fds, watch.count + 2, end_ms != 0 ? LOOK_MS / 20 : LOOK_MS) <= 0) {
+            continue;
+        }
+        for (size_t i = 0; i < watch.count; i++) {
+            if (watch.fds[i].revents != 0) {
+                serve(w, watch.slots[i], watch.fds[i].revents);
+            }
+        }
+        if (watch.fds[watch.count + 1].revents != 0) {
+            accept_one(w, free_slot(w));
+        }
     }
-    rc = os_thread_start(h->os, "witness-start", start_daemon, &start, &thread, err);
-    if (rc == BLOCKDB_OK) {
-        os_thread_join(h->os, thread);
+    for (size_t i = 0; i < SLOTS; i++) {
+        if (w->slots[i].fd >= 0) {
+            close_slot(w, &w->slots[i]);
+        }
     }
-    if (rc == BLOCKDB_OK && h->daemon == NULL) {
-        rc = error_set(err, BLOCKDB_EIO,
-                       "libmicrohttpd cannot serve '%s'; are there limits on threads or files?",
-                       h->address);
+}
+
+/* ---- Starting and stopping ---------------------------------------------------------------------
+ */
+
+static int start_workers(struct witness_http *h, struct error *err)
+{
+    for (size_t i = 0; i < THREADS; i++) {
+        struct worker *w = &h->workers[i];
+        char name[16];
+        int rc;
+
+        (void)snprintf(name, sizeof(name), "witness-%zu", i);
+        rc = os_thread_start(h->os, name, run_worker, w, &w->thread, err);
+        if (rc < 0) {
+            return rc;
+        }
     }
-    if (rc < 0) {
-        listener_close(start.fd);
+    return BLOCKDB_OK;
+}
+
+static struct witness_http *allocate(const struct witness_http_options *options)
+{
+    struct witness_http *h = mem_calloc(1, sizeof(*h));
+
+    if (h == NULL) {
+        return NULL;
     }
-    return rc;
+    h->witness = options->witness;
+    h->os = options->os;
+    h->logger = options->logger;
+    h->listen_fd = -1;
+    h->wake_fd = -1;
+    mutex_init(&h->mu, LOCK_RANK_SERVER);
+    for (size_t w = 0; w < THREADS; w++) {
+        h->workers[w].http = h;
+        for (size_t s = 0; s < SLOTS; s++) {
+            h->workers[w].slots[s].fd = -1;
+        }
+    }
+    return h;
 }
 
 int witness_http_start(const struct witness_http_options *options, struct witness_http **out,
                        struct error *err)
 {
-    AUTO(mem_free_ptr) struct witness_http *h = mem_calloc(1, sizeof(*h));
+    AUTO(witness_http_stop_ptr) struct witness_http *h = allocate(options);
     int rc;
 
     if (h == NULL) {
         return error_set_no_memory(err);
     }
-    h->witness = options->witness;
-    h->os = options->os;
-    h->logger = options->logger;
-    rc = library_load(&mhd_library, &h->mhd, err);
-    rc = rc == BLOCKDB_OK ? listen_and_serve(h, options->listen, err) : rc;
+    h->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (h->wake_fd < 0) {
+        return error_set_errno(err, errno, "cannot make a descriptor for waking threads");
+    }
+    rc = listener_open(options->listen, &h->listen_fd, h->address, err);
+    rc = rc == BLOCKDB_OK ? start_workers(h, err) : rc;
     if (rc < 0) {
         return rc;
     }
@@ -305,19 +386,23 @@ const char *witness_http_address(const struct witness_http *h)
 
 void witness_http_stop(struct witness_http *h)
 {
-    uint64_t end_ns;
-
     if (h == NULL) {
         return;
     }
-    end_ns = os_monotonic_ns(h->os) + WITNESS_HTTP_DRAIN_MS * NS_PER_MS;
     atomic_store_explicit(&h->is_stopping, true, memory_order_relaxed);
-    listener_close(h->mhd.MHD_quiesce_daemon(h->daemon));
-    while (atomic_load_explicit(&h->begun, memory_order_relaxed) > 0 &&
-           os_monotonic_ns(h->os) < end_ns) {
-        os_sleep_ns(h->os, DRAIN_STEP_NS);
+    if (h->wake_fd >= 0) {
+        (void)eventfd_write(h->wake_fd, 1); /* fails only when it is set already */
     }
-    h->mhd.MHD_stop_daemon(h->daemon);
+    for (size_t i = 0; i < THREADS; i++) {
+        if (h->workers[i].thread != NULL) {
+            os_thread_join(h->os, h->workers[i].thread);
+        }
+    }
+    listener_close(h->listen_fd);
+    if (h->wake_fd >= 0) {
+        (void)close(h->wake_fd);
+    }
+    mutex_deinit(&h->mu);
     mem_free(h);
 }
 
