@@ -28,6 +28,7 @@ struct bench {
     struct dataset data;
     struct results results;
     struct out out;
+    struct buf histograms;
     struct out rows; /* each result at once: standard error in a comparison, else output */
     char *dir;       /* made by this run */
 };
@@ -79,6 +80,7 @@ static void deinit(struct bench *bench)
     dataset_deinit(&bench->data);
     out_deinit(&bench->out);
     out_deinit(&bench->rows);
+    buf_deinit(&bench->histograms);
 }
 
 /* Prints the results from the first-th on. */
@@ -115,6 +117,7 @@ static int run_rounds(struct bench *bench, struct error *err)
                 .engine = plan->engines[(i + round - 1) % plan->engine_count],
                 .results = &bench->results,
                 .round = round,
+                .histograms = plan->histogram != NULL ? &bench->histograms : NULL,
             };
             int rc = trial_run(&trial, bench->dir, err);
 
@@ -144,6 +147,16 @@ static int write_json_file(struct bench *bench, const struct report *report, str
     return rc < 0 ? error_wrap(err, rc, "--json-file") : BLOCKDB_OK;
 }
 
+static int write_histograms(struct bench *bench, struct error *err)
+{
+    int rc = BLOCKDB_OK;
+
+    if (bench->plan->histogram != NULL) {
+        rc = os_replace_file(bench->os, bench->plan->histogram, buf_slice(&bench->histograms), err);
+    }
+    return rc < 0 ? error_wrap(err, rc, "--histogram") : BLOCKDB_OK;
+}
+
 static int print_report(struct bench *bench, const struct report *report, struct error *err)
 {
     if (bench->plan->json) {
@@ -169,6 +182,9 @@ static int run(const struct plan *plan, struct error *err)
         rc = run_rounds(&bench, err);
         if (rc == 0) {
             rc = print_report(&bench, &report, err);
+        }
+        if (rc == 0) {
+            rc = write_histograms(&bench, err);
         }
         if (rc == 0 && plan->json_file != NULL) {
             rc = write_json_file(&bench, &report, err);

@@ -4,7 +4,7 @@
 #include "base/text.h"
 
 static const struct bench_engine *const engines[] = {
-    &bench_engine_blockdb,
+    &bench_engine_blockdb, &bench_engine_http, &bench_engine_redis,
 #ifdef BENCH_WITH_ROCKSDB
     &bench_engine_rocksdb,
 #endif
@@ -21,8 +21,10 @@ static const struct bench_engine *const engines[] = {
 
 /* All that could be built in, and the Debian package that it needs. */
 static const char *const known[][2] = {
-    {"blockdb", ""},         {"rocksdb", "librocksdb-dev"}, {"leveldb", "libleveldb-dev"},
-    {"lmdb", "liblmdb-dev"}, {"sqlite", "libsqlite3-dev"},
+    {"rocksdb", "librocksdb-dev"},
+    {"leveldb", "libleveldb-dev"},
+    {"lmdb", "liblmdb-dev"},
+    {"sqlite", "libsqlite3-dev"},
 };
 
 const struct bench_engine *const *bench_engine_table(size_t *out_count)
@@ -49,7 +51,8 @@ int bench_engine_find(const char *name, const struct bench_engine **out, struct 
                              name, known[i][1]);
         }
     }
-    return error_set(err, BLOCKDB_EINVAL,
-                     "unknown engine '%s'; there are blockdb, rocksdb, leveldb, lmdb, sqlite",
-                     name);
+    return error_set(
+        err, BLOCKDB_EINVAL,
+        "unknown engine '%s'; there are blockdb, http, redis, rocksdb, leveldb, lmdb, sqlite",
+        name);
 }

@@ -30,6 +30,13 @@ struct bench_setup {
     unsigned set_count;
     const char *signing_key_file; /* NULL: nothing is signed */
     const char *signing_key_text; /* the public half */
+
+    /* Engines behind a network. */
+    const char *url;        /* "http://host:port"; NULL: a server of our own is started in dir */
+    const char *redis;      /* "host:port"; NULL: the same */
+    const char *server;     /* the program to start; NULL: blockdb-server beside this one */
+    const char *token_file; /* of the server, or NULL */
+    enum blockdb_durability durability; /* a server of our own has this wal_sync_mode */
 };
 
 struct bench_pair {
@@ -51,6 +58,7 @@ struct bench_engine {
     const char *name;  /* "rocksdb" */
     const char *title; /* "RocksDB" */
     bool is_peer;
+    bool is_remote; /* in another process, reached by a network */
 
     int (*open)(const struct bench_setup *setup, void **out_db, struct error *err);
     int (*close)(void *db, struct error *err);
@@ -65,13 +73,24 @@ struct bench_engine {
                     enum blockdb_durability durability, struct error *err);
     /* ENOTFOUND (no message is set) when key has no value. */
     int (*get)(void *session, struct slice key, struct slice *out_value, struct error *err);
-    /* Visits at most count entries from the first key >= start on. */
+    /* Visits at most count entries from the first key >= start on. NULL: keys have no order. */
     int (*scan)(void *session, struct slice start, size_t count, bench_visit_fn visit, void *arg,
                 struct error *err);
 
     /* Puts without waiting; NULL for engines that cannot. */
     int (*submit)(void *session, const struct bench_pair *pair, const struct bench_answer *answer,
                   struct error *err);
+
+    /* Reads key for a write that shall not undo another's, and puts pair when its key was not
+     * written since: ECONFLICT (no message is set) when it was. Both NULL: get and put do. */
+    int (*get_to_change)(void *session, struct slice key, struct slice *out_value,
+                         struct error *err);
+    int (*put_changed)(void *session, const struct bench_pair *pair,
+                       enum blockdb_durability durability, struct error *err);
+
+    /* The number of the process that has the data, METER_NONE when that is not known. NULL: this
+     * one. */
+    int64_t (*process)(void *db);
 
     /* NULL for engines without versions and evidence. */
     /* The number of entries so far: any seq below reads the past. */
@@ -106,6 +125,8 @@ static inline bool bench_is_synced(enum blockdb_durability durability)
 }
 
 extern const struct bench_engine bench_engine_blockdb;
+extern const struct bench_engine bench_engine_http;
+extern const struct bench_engine bench_engine_redis;
 extern const struct bench_engine bench_engine_rocksdb;
 extern const struct bench_engine bench_engine_leveldb;
 extern const struct bench_engine bench_engine_lmdb;

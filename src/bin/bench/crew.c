@@ -3,6 +3,7 @@
 
 #include "base/lock.h"
 #include "base/mem.h"
+#include "bin/bench/schedule.h"
 #include "bin/cli/progress.h"
 #include "bin/cli/signals.h"
 #include "os/os.h"
@@ -27,9 +28,12 @@ struct hand {
     uint64_t stride;
     _Atomic uint64_t done; /* steps; relaxed, for progress while it runs */
     uint64_t end_ns;
+    uint64_t late;
+    uint64_t missed;
     int status;
     struct error err;
     struct histogram latency;
+    struct histogram *kinds; /* reads and writes of workloads that mix; else NULL */
 };
 
 struct crew {
@@ -41,33 +45,81 @@ struct crew {
     atomic_bool stop; /* relaxed: it only has to be seen some time */
     uint64_t start_ns;
     uint64_t deadline_ns; /* UINT64_MAX: none */
+    struct schedule schedule;
     struct hand *hands;
     unsigned count;
 };
 
-/* Repeats the step. Each operation's end is the start of the next. */
+/* Waits until operation n is due. Returns when it is or was due. */
+static uint64_t wait_until_due(struct hand *hand, uint64_t n, uint64_t now)
+{
+    struct crew *crew = hand->crew;
+    uint64_t due = schedule_due_ns(&crew->schedule, n);
+
+    while (now < due && now < crew->deadline_ns &&
+           !atomic_load_explicit(&crew->stop, memory_order_relaxed)) {
+        uint64_t until = due < crew->deadline_ns ? due : crew->deadline_ns;
+
+        os_sleep_ns(crew->job->os, until - now < POLL_NS ? until - now : POLL_NS);
+        now = os_monotonic_ns(crew->job->os);
+    }
+    if (now > due + SCHEDULE_LATE_NS) {
+        hand->late++;
+    }
+    return due;
+}
+
+/* Counts what was due for this hand and did not begin before the time was up. */
+static void count_missed(struct hand *hand, uint64_t n)
+{
+    const struct crew *crew = hand->crew;
+    uint64_t due;
+
+    if (crew->deadline_ns == UINT64_MAX) {
+        return;
+    }
+    due = schedule_due_count(&crew->schedule, crew->deadline_ns);
+    due = due < hand->end ? due : hand->end;
+    if (due > n) {
+        hand->missed = (due - n + hand->stride - 1) / hand->stride;
+    }
+}
+
+static void note(struct hand *hand, uint64_t latency_ns)
+{
+    histogram_record(&hand->latency, latency_ns);
+    if (hand->kinds != NULL) {
+        histogram_record(&hand->kinds[hand->worker.wrote ? 1 : 0], latency_ns);
+    }
+}
+
+/* Repeats the step. In a closed loop each operation's end is the start of the next. */
 static int repeat(struct hand *hand)
 {
     struct crew *crew = hand->crew;
     struct os *os = crew->job->os;
+    bool is_open = crew->schedule.rate > 0 && !hand->is_behind;
     uint64_t before = os_monotonic_ns(os);
     uint64_t done = 0;
     uint64_t n;
 
     for (n = hand->first; n < hand->end && before < crew->deadline_ns; n += hand->stride) {
-        uint64_t now;
-        int rc = hand->step(&hand->worker, n, &hand->err);
+        uint64_t begin = is_open ? wait_until_due(hand, n, before) : before;
+        int rc;
 
+        if (begin >= crew->deadline_ns || atomic_load_explicit(&crew->stop, memory_order_relaxed)) {
+            return BLOCKDB_OK;
+        }
+        rc = hand->step(&hand->worker, n, &hand->err);
         if (rc < 0) {
             return rc;
         }
-        now = os_monotonic_ns(os);
-        histogram_record(&hand->latency, now - before);
-        before = now;
+        before = os_monotonic_ns(os);
+        note(hand, before - begin);
         atomic_store_explicit(&hand->done, ++done, memory_order_relaxed);
-        if (atomic_load_explicit(&crew->stop, memory_order_relaxed)) {
-            break;
-        }
+    }
+    if (is_open) {
+        count_missed(hand, n);
     }
     return BLOCKDB_OK;
 }
@@ -116,6 +168,12 @@ static int hand_init(struct crew *crew, unsigned index, struct error *err)
         return rc;
     }
     hand->has_buffers = true;
+    if (job->pattern.workload->mixes) {
+        hand->kinds = mem_calloc(2, sizeof(*hand->kinds));
+        if (hand->kinds == NULL) {
+            return error_set_no_memory(err);
+        }
+    }
     return job->pattern.engine->session_new(job->db, &hand->worker.session, err);
 }
 
@@ -124,6 +182,7 @@ static void begin(struct crew *crew, bool complete)
 {
     mutex_lock(&crew->mu);
     crew->start_ns = os_monotonic_ns(crew->job->os);
+    crew->schedule = (struct schedule){.start_ns = crew->start_ns, .rate = crew->job->rate};
     crew->deadline_ns = UINT64_MAX;
     if (crew->job->duration_ns > 0) {
         crew->deadline_ns = crew->start_ns + crew->job->duration_ns;
@@ -187,31 +246,47 @@ static int start(struct crew *crew, struct error *err)
     return rc;
 }
 
-/* Adds up what hands did and frees what they had; returns the first failure among them. */
-static int gather(struct crew *crew, struct crew_outcome *out, struct crew_outcome *out_behind,
-                  struct error *err)
+/* Adds what one hand did to the outcomes. */
+static void add_up(const struct hand *hand, uint64_t start_ns, struct crew_outcome *out)
+{
+    struct crew_outcome *sum = &out[hand->is_behind ? CREW_BEHIND : CREW_ALL];
+    uint64_t elapsed_ns = hand->end_ns - start_ns;
+
+    sum->steps += hand->latency.count;
+    sum->entries += hand->worker.entries;
+    sum->bytes += hand->worker.bytes;
+    sum->late += hand->late;
+    sum->missed += hand->missed;
+    sum->elapsed_ns = elapsed_ns > sum->elapsed_ns ? elapsed_ns : sum->elapsed_ns;
+    histogram_merge(&sum->latency, &hand->latency);
+    if (hand->kinds != NULL) {
+        histogram_merge(&out[CREW_READS].latency, &hand->kinds[0]);
+        histogram_merge(&out[CREW_WRITES].latency, &hand->kinds[1]);
+    }
+}
+
+/* Joins the hands and adds up what they did; returns the first failure among them. */
+static int gather(struct crew *crew, struct crew_outcome *out, struct error *err)
 {
     int rc = BLOCKDB_OK;
     unsigned i;
 
     for (i = 0; i < crew->count; i++) {
         struct hand *hand = &crew->hands[i];
-        struct crew_outcome *sum = hand->is_behind ? out_behind : out;
-        uint64_t elapsed_ns;
 
         if (hand->thread == NULL) {
             continue; /* it never started */
         }
         os_thread_join(crew->job->os, hand->thread);
-        elapsed_ns = hand->end_ns - crew->start_ns;
-        sum->steps += hand->latency.count;
-        sum->entries += hand->worker.entries;
-        sum->bytes += hand->worker.bytes;
-        sum->elapsed_ns = elapsed_ns > sum->elapsed_ns ? elapsed_ns : sum->elapsed_ns;
-        histogram_merge(&sum->latency, &hand->latency);
+        add_up(hand, crew->start_ns, out);
         if (hand->status < 0 && rc == 0) {
             rc = error_set(err, hand->status, "%s", hand->err.message);
         }
+    }
+    for (i = CREW_READS; i <= CREW_WRITES; i++) {
+        out[i].steps = out[i].latency.count;
+        out[i].entries = out[i].steps;
+        out[i].elapsed_ns = out[CREW_ALL].elapsed_ns;
     }
     return rc;
 }
@@ -229,20 +304,19 @@ static void crew_deinit(struct crew *crew)
         if (hand->has_buffers) {
             worker_deinit(&hand->worker);
         }
+        mem_free(hand->kinds);
     }
     mem_free(crew->hands);
     cond_deinit(&crew->changed);
     mutex_deinit(&crew->mu);
 }
 
-int crew_run(const struct crew_job *job, struct crew_outcome *out, struct crew_outcome *out_behind,
-             struct error *err)
+int crew_run(const struct crew_job *job, struct crew_outcome out[CREW_PARTS], struct error *err)
 {
     AUTO(crew_deinit) struct crew crew = {.job = job, .running = job->threads};
     int rc;
 
-    memset(out, 0, sizeof(*out));
-    memset(out_behind, 0, sizeof(*out_behind));
+    memset(out, 0, CREW_PARTS * sizeof(*out));
     mutex_init(&crew.mu, LOCK_RANK_PROGRAM);
     cond_init(&crew.changed);
     crew.count = job->threads + (job->pattern.workload->behind != NULL ? 1 : 0);
@@ -254,11 +328,11 @@ int crew_run(const struct crew_job *job, struct crew_outcome *out, struct crew_o
     begin(&crew, rc == 0);
     if (rc == 0) {
         watch(&crew);
-        rc = gather(&crew, out, out_behind, err);
+        rc = gather(&crew, out, err);
     } else {
         struct error ignored; /* the first failure is told */
 
-        IGNORE_RESULT(gather(&crew, out, out_behind, &ignored));
+        IGNORE_RESULT(gather(&crew, out, &ignored));
     }
     if (rc == 0 && signals_stop_asked()) {
         rc = error_set(err, BLOCKDB_ECANCELED, "stopped");

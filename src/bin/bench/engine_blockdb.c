@@ -29,6 +29,7 @@ struct session {
     struct buf scratch;
     struct blockdb_checkpoint head; /* verified; borrows head_file */
     struct buf head_file;           /* empty: none was verified yet */
+    uint64_t read_seq;              /* of the last get_to_change */
 };
 
 static void options_free_ptr(struct blockdb_options **options)
@@ -223,6 +224,35 @@ static int get_at(struct session *s, struct slice key, uint64_t seq, struct slic
 static int get(void *session, struct slice key, struct slice *out_value, struct error *err)
 {
     return get_at(session, key, BLOCKDB_SEQ_NONE, out_value, err);
+}
+
+static int get_to_change(void *session, struct slice key, struct slice *out_value,
+                         struct error *err)
+{
+    struct session *s = session;
+    int rc = get(session, key, out_value, err);
+
+    if (rc == 0) {
+        s->read_seq = s->value.version.seq;
+    }
+    return rc;
+}
+
+static int put_changed(void *session, const struct bench_pair *pair,
+                       enum blockdb_durability durability, struct error *err)
+{
+    struct session *s = session;
+    struct blockdb_write_options options = BLOCKDB_WRITE_OPTIONS_INIT;
+    int rc;
+
+    options.durability = durability;
+    blockdb_batch_reset(s->batch);
+    rc = blockdb_batch_require_seq(s->batch, pair->key.data, pair->key.len, s->read_seq, err);
+    if (rc == 0) {
+        rc = blockdb_batch_put(s->batch, pair->key.data, pair->key.len, pair->value.data,
+                               pair->value.len, err);
+    }
+    return rc == 0 ? blockdb_write(s->db, s->batch, &options, NULL, err) : rc;
 }
 
 static int get_as_of(void *session, struct slice key, uint64_t seq, struct slice *out_value,
@@ -436,6 +466,8 @@ const struct bench_engine bench_engine_blockdb = {
     .put_many = put_many,
     .submit = submit,
     .get = get,
+    .get_to_change = get_to_change,
+    .put_changed = put_changed,
     .scan = scan,
     .seq_count = seq_count,
     .get_as_of = get_as_of,

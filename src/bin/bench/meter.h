@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Meter: what this process and the machine have used up, as the kernel counts it.
+ * Meter: what a process and the machine have used up, as the kernel counts it.
  *
- * Figures that the kernel does not tell (no /proc) are 0.
+ * Figures that the kernel does not tell (no /proc, a process that is gone or not ours) are 0.
  *
  * Threads: any thread.
  */
@@ -14,18 +14,23 @@
 
 struct os;
 
+/* Which process: the number of one, or one of these. */
+#define METER_SELF 0
+#define METER_NONE (-1) /* one that cannot be looked at, such as on another machine */
+
 struct meter {
     uint64_t time_ns;
-    uint64_t cpu_ns;          /* of all threads of this process, user and system */
+    uint64_t cpu_ns;          /* of all threads of the process, user and system */
+    uint64_t self_cpu_ns;     /* of this one, whichever is looked at */
     uint64_t machine_busy_ns; /* of all processors and processes */
-    uint64_t written_bytes;   /* sent towards the disk by this process */
+    uint64_t written_bytes;   /* sent towards the disk by the process */
 };
 
-void meter_read(struct os *os, struct meter *out);
+void meter_read(struct os *os, int64_t process, struct meter *out);
 
 /* Lets the peak of resident memory start again from what is resident now. */
-void meter_reset_peak(void);
-uint64_t meter_peak_bytes(void);
+void meter_reset_peak(int64_t process);
+uint64_t meter_peak_bytes(int64_t process);
 
 /* Bytes on disk below a directory, split by the names that BlockDB gives its files. */
 struct disk_usage {

@@ -19,6 +19,12 @@
 #define WORKLOADS_RUN                                                                              \
     "fillseq,fillrandom,fillbatch,fillsync,overwrite,readrandom,readmissing,readhot,seekrandom,"   \
     "readwhilewriting,history,asof,verify,reopen,recover"
+#define WORKLOADS_REMOTE                                                                           \
+    "fillrandom:10,overwrite:10,readrandom:10,readmissing:10,readhot:10,seekrandom,ycsb-a:10,"     \
+    "ycsb-b:10,ycsb-c:10,ycsb-d:10,ycsb-e:10,ycsb-f:10"
+#define NUM_EMBEDDED 1000000
+#define NUM_REMOTE 20000
+#define RATE_MAX 100000000
 #define WORKLOADS_COMPARE                                                                          \
     "fillseq,fillsync:1,fillsync:16,fillbatchsync,fillbatch,fillrandom,readrandom,readrandom:2,"   \
     "readmissing,readhot,seekrandom,overwrite,readwhilewriting"
@@ -33,6 +39,7 @@ enum option_kind {
     OPTION_ENGINES,
     OPTION_WORKLOADS,
     OPTION_DURABILITY,
+    OPTION_OUTPUT,
 };
 
 struct option {
@@ -50,11 +57,13 @@ struct option {
 static const struct option options[] = {
     {"--workloads", OPTION_WORKLOADS, 0, 0, 0, "A,B:THREADS,..",
      "what to run, in this order; default: nearly all"},
-    {"--num", OPTION_NUMBER, FIELD(num), 1, DATASET_NUM_MAX, "N", "keys; default 1000000"},
+    {"--num", OPTION_NUMBER, FIELD(num), 1, DATASET_NUM_MAX, "N",
+     "keys; default 1000000, 20000 for servers"},
     {"--reads", OPTION_NUMBER, FIELD(reads), 1, UINT64_MAX / 2, "N",
      "reads, a tenth of them scans; default: as many as keys"},
     {"--threads", OPTION_NUMBER, FIELD(threads), 1, PLAN_THREADS_MAX, "N",
-     "threads of each workload that names no number; default 1"},
+     "threads of each workload that names no number; default 1. With a server each has a "
+     "connection"},
     {"--key-size", OPTION_NUMBER, FIELD(key_len), DATASET_KEY_LEN_MIN, DATASET_KEY_LEN_MAX, "BYTES",
      "default 16"},
     {"--value-size", OPTION_SIZE, FIELD(value_len), 0, VALUE_LEN_MAX, "SIZE", "default 100"},
@@ -62,8 +71,12 @@ static const struct option options[] = {
      "entries of a batch; default 100"},
     {"--duration", OPTION_DURATION, FIELD(duration_ms), 1, 86400000, "TIME",
      "end each workload after this time, such as 10s, if not before"},
+    {"--rate", OPTION_NUMBER, FIELD(rate), 1, RATE_MAX, "N",
+     "open loop: so many operations a second are due, whether or not those before have ended, and "
+     "a latency counts from when its operation was due"},
     {"--durability", OPTION_DURABILITY, FIELD(durability), 0, 0, "none|interval|group|always",
-     "of writes; default none; 'sync' workloads use group unless it is always. Peers know only "
+     "of writes; default none, for servers their own; 'sync' workloads use group unless it is "
+     "always. Peers know only "
      "synced (group, always) and not"},
     {"--seed", OPTION_NUMBER, FIELD(seed), 0, UINT64_MAX, "N", "of keys and values; default 1"},
     {"--cache", OPTION_SIZE, FIELD(cache_bytes), 0, 1ULL << 40, "SIZE",
@@ -77,11 +90,28 @@ static const struct option options[] = {
     {"--set", OPTION_SET, 0, 0, 0, "NAME=VALUE", "any option of BlockDB; may be repeated"},
     {"--engines", OPTION_ENGINES, 0, 0, 0, "A,B,..",
      "default: blockdb; in a comparison all that are built in"},
+    {"--server", OPTION_SWITCH, FIELD(own_server), 0, 0, "",
+     "measure a blockdb-server, started for it with a new database: --engines http,redis. --set is "
+     "for the server"},
+    {"--server-program", OPTION_TEXT, FIELD(server), 0, 0, "PROGRAM",
+     "which one; default: blockdb-server beside this program"},
+    {"--url", OPTION_TEXT, FIELD(url), 0, 0, "URL",
+     "measure a server that runs already, by HTTP; needs --allow-live"},
+    {"--redis", OPTION_TEXT, FIELD(redis), 0, 0, "HOST:PORT",
+     "the same by the Redis protocol; also a server of Redis"},
+    {"--allow-live", OPTION_SWITCH, FIELD(allow_live), 0, 0, "",
+     "write to that server. A ledger keeps what is written for ever. Keys begin with "
+     "blockdb-bench/"},
+    {"--token-file", OPTION_TEXT, FIELD(token_file), 0, 0, "FILE",
+     "holds the token for that server"},
     {"--rounds", OPTION_NUMBER, FIELD(rounds), 1, ROUNDS_MAX, "N",
      "how often all is repeated; default 1, 3 in a comparison"},
     {"--db", OPTION_TEXT, FIELD(db), 0, 0, "DIR",
      "where databases are made, in a new directory; default: $TMPDIR or /tmp"},
     {"--keep", OPTION_SWITCH, FIELD(keep), 0, 0, "", "leave the databases of the last round"},
+    {"--histogram", OPTION_TEXT, FIELD(histogram), 0, 0, "FILE",
+     "write the distributions of latencies to a file, in the form of HdrHistogram"},
+    {"-o", OPTION_OUTPUT, FIELD(json), 0, 0, "json|table", "how to print; default table"},
     {"--json", OPTION_SWITCH, FIELD(json), 0, 0, "", "print JSON instead of tables"},
     {"--json-file", OPTION_TEXT, FIELD(json_file), 0, 0, "FILE",
      "write JSON to a file besides what is printed"},
@@ -120,6 +150,7 @@ static int set_durability(struct plan *plan, const char *value, struct error *er
     for (i = 0; i < sizeof(durabilities) / sizeof(durabilities[0]); i++) {
         if (strcmp(durabilities[i].name, value) == 0) {
             plan->durability = durabilities[i].durability;
+            plan->has_durability = true;
             return BLOCKDB_OK;
         }
     }
@@ -222,6 +253,14 @@ static int set_number(struct plan *plan, const struct option *option, const char
     return BLOCKDB_OK;
 }
 
+static int set_output(struct plan *plan, const char *value, struct error *err)
+{
+    plan->json = strcmp(value, "json") == 0;
+    return plan->json || strcmp(value, "table") == 0
+               ? BLOCKDB_OK
+               : error_set(err, BLOCKDB_EINVAL, "-o '%s' must be json or table", value);
+}
+
 static int set_value(struct plan *plan, const struct option *option, char *value, struct error *err)
 {
     switch (option->kind) {
@@ -248,6 +287,8 @@ static int set_value(struct plan *plan, const struct option *option, char *value
         return each_word(plan, value, add_workload, err);
     case OPTION_DURABILITY:
         return set_durability(plan, value, err);
+    case OPTION_OUTPUT:
+        return set_output(plan, value, err);
     }
     return BLOCKDB_OK;
 }
@@ -330,19 +371,97 @@ static int check_compression(const struct plan *plan, struct error *err)
                      plan->compression);
 }
 
+static void use_engine(struct plan *plan, const struct bench_engine *engine)
+{
+    if (plan->engine_count < PLAN_ENGINES_MAX) {
+        plan->engines[plan->engine_count++] = engine;
+    }
+}
+
+/* The engines when none was named: those of the servers named, else BlockDB in this process, and
+ * all others in this process for a comparison. */
+static void choose_engines(struct plan *plan)
+{
+    size_t count;
+    const struct bench_engine *const *built = bench_engine_table(&count);
+    size_t i;
+
+    if (plan->url != NULL || plan->own_server || plan->targets) {
+        use_engine(plan, &bench_engine_http);
+    }
+    if (plan->redis != NULL || (plan->own_server && !plan->targets)) {
+        use_engine(plan, &bench_engine_redis);
+    }
+    if (plan->engine_count > 0) {
+        return;
+    }
+    for (i = 0; i < count; i++) {
+        if (built[i] == &bench_engine_blockdb || (plan->compare && !built[i]->is_remote)) {
+            use_engine(plan, built[i]);
+        }
+    }
+}
+
+static bool is_remote(const struct plan *plan)
+{
+    unsigned i;
+
+    for (i = 0; i < plan->engine_count; i++) {
+        if (plan->engines[i]->is_remote) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What concerns servers. */
+static int check_servers(const struct plan *plan, struct error *err)
+{
+    if ((plan->url != NULL || plan->redis != NULL) && !plan->allow_live) {
+        return error_set(err, BLOCKDB_EINVAL,
+                         "this would write to '%s', and a ledger keeps what is written for ever: "
+                         "add --allow-live to do so, or use --server for a server and a database "
+                         "of its own",
+                         plan->url != NULL ? plan->url : plan->redis);
+    }
+    if (plan->redis != NULL && plan->has_durability) {
+        return error_set(err, BLOCKDB_EINVAL,
+                         "--redis and --durability do not go together: the Redis protocol cannot "
+                         "ask for it, the server decides");
+    }
+    if (plan->server != NULL && plan->server[0] == '\0') {
+        return error_set(err, BLOCKDB_EINVAL, "--server-program is empty");
+    }
+    return BLOCKDB_OK;
+}
+
+/* Values that differ between this process and servers. */
+static void choose_defaults(struct plan *plan)
+{
+    bool remote = is_remote(plan);
+
+    if (plan->num == 0) {
+        plan->num = remote ? NUM_REMOTE : NUM_EMBEDDED;
+    }
+    if (!plan->has_durability) {
+        plan->durability = remote ? BLOCKDB_DURABILITY_DEFAULT : BLOCKDB_DURABILITY_NONE;
+    }
+}
+
 /* What was left open and what does not go together. */
 static int complete(struct plan *plan, struct error *err)
 {
-    const struct bench_engine *const *built;
-    size_t built_count;
     unsigned i;
-    int rc = BLOCKDB_OK;
+    int rc;
 
-    built = bench_engine_table(&built_count);
     if (plan->engine_count == 0) {
-        plan->engine_count = plan->compare ? (unsigned)built_count : 1;
-        memcpy(plan->engines, built, plan->engine_count * sizeof(built[0]));
+        choose_engines(plan);
     }
+    rc = check_servers(plan, err);
+    if (rc < 0) {
+        return rc;
+    }
+    choose_defaults(plan);
     if (plan->compare && plan->engine_count < 2 && plan->crash_child == NULL) {
         return error_set(err, BLOCKDB_EUNSUPPORTED,
                          "compare: there is nothing to compare with, no other engine is built in; "
@@ -350,7 +469,11 @@ static int complete(struct plan *plan, struct error *err)
                          "and build again");
     }
     if (plan->item_count == 0) {
-        rc = each_word(plan, plan->compare ? WORKLOADS_COMPARE : WORKLOADS_RUN, add_workload, err);
+        rc = each_word(plan,
+                       is_remote(plan) ? WORKLOADS_REMOTE
+                       : plan->compare ? WORKLOADS_COMPARE
+                                       : WORKLOADS_RUN,
+                       add_workload, err);
     }
     for (i = 0; i < plan->item_count; i++) {
         if (plan->items[i].threads == 0) {
@@ -376,7 +499,6 @@ int plan_parse(struct plan *plan, int argc, char *const *argv, struct error *err
 
     *plan = (struct plan){
         .db = tmp != NULL && tmp[0] != '\0' ? tmp : "/tmp",
-        .num = 1000000,
         .threads = 1,
         .key_len = 16,
         .value_len = 100,
@@ -385,11 +507,13 @@ int plan_parse(struct plan *plan, int argc, char *const *argv, struct error *err
         .cache_bytes = CACHE_DEFAULT,
         .write_buffer_bytes = WRITE_BUFFER_DEFAULT,
         .bloom_bits = 10,
-        .durability = BLOCKDB_DURABILITY_NONE,
         .argv = argv,
     };
     if (argc > 1 && strcmp(argv[1], "compare") == 0) {
         plan->compare = true;
+        at++;
+    } else if (argc > 1 && strcmp(argv[1], "targets") == 0) {
+        plan->targets = true;
         at++;
     } else if (argc > 1 && strcmp(argv[1], "run") == 0) {
         at++;
@@ -398,10 +522,11 @@ int plan_parse(struct plan *plan, int argc, char *const *argv, struct error *err
         int rc;
 
         if (argv[at][0] != '-') {
-            return error_set(err, BLOCKDB_EINVAL,
-                             "unexpected argument '%s'; the command is run or compare, options "
-                             "start with --",
-                             argv[at]);
+            return error_set(
+                err, BLOCKDB_EINVAL,
+                "unexpected argument '%s'; the command is run, compare or targets, options "
+                "start with --",
+                argv[at]);
         }
         rc = take_option(plan, argv, &at, err);
         if (rc < 0) {
@@ -418,14 +543,17 @@ void plan_print_help(void)
     size_t count;
     size_t i;
 
-    (void)puts("Usage: blockdb-bench [run] [OPTIONS]\n"
-               "       blockdb-bench compare [OPTIONS]\n"
-               "\n"
-               "Measures the embedded engine. 'compare' runs the same workloads on other engines\n"
-               "in turns and prints medians and ratios. Every value that is read is compared with\n"
-               "what was written.\n"
-               "\n"
-               "Options");
+    (void)puts(
+        "Usage: blockdb-bench [run] [OPTIONS]\n"
+        "       blockdb-bench compare [OPTIONS]\n"
+        "       blockdb-bench targets [OPTIONS]\n"
+        "\n"
+        "Measures the embedded engine, or a server (--server, --url, --redis). 'compare' runs\n"
+        "the same workloads on other engines in turns and prints medians and ratios.\n"
+        "'targets' measures a server against the targets of a single node and prints PASS\n"
+        "or FAIL. Every value that is read is compared with what was written.\n"
+        "\n"
+        "Options");
     for (i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
         if (options[i].help != NULL) {
             (void)printf("  %s %s\n      %s\n", options[i].name, options[i].argument,
@@ -442,5 +570,6 @@ void plan_print_help(void)
     for (i = 0; i < count; i++) {
         (void)printf("  %-18s%s\n", engines[i]->name, engines[i]->title);
     }
-    (void)puts("\nExit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.");
+    (void)puts(
+        "\nExit codes: 0 done, 1 failed or a target was missed, 2 wrong usage, 130 interrupted.");
 }

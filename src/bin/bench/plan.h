@@ -17,21 +17,25 @@
 #define PLAN_SETS_MAX 64
 #define PLAN_ENGINES_MAX 8
 #define PLAN_WORKLOADS_MAX 64
-#define PLAN_THREADS_MAX 1024
+#define PLAN_THREADS_MAX 10000
 #define PLAN_BATCH_MAX 100000
 
 /* One item of --workloads: "fillsync:16". */
 struct plan_item {
     const struct workload *workload;
     unsigned threads;
+    double rate;          /* 0: the plan's */
+    uint64_t duration_ms; /* 0: the plan's */
 };
 
 struct plan {
     bool compare;
+    bool targets;
     bool help;
     bool version;
     bool json;
     bool keep;
+    const char *histogram; /* the file of a histogram log, or NULL */
     const char *json_file; /* where JSON is written besides, or NULL */
     char *crash_child;     /* the database that this process fills without closing it, or NULL */
 
@@ -49,7 +53,16 @@ struct plan {
     uint64_t write_buffer_bytes;
     uint64_t bloom_bits;
     const char *compression;
+    uint64_t rate; /* operations a second, 0: as fast as they are answered */
     enum blockdb_durability durability;
+    bool has_durability; /* it was named */
+
+    const char *url; /* a server that runs already, or NULL: by HTTP, by the Redis protocol */
+    const char *redis;
+    bool allow_live;    /* to write to it */
+    bool own_server;    /* --server */
+    const char *server; /* the program to start, or NULL */
+    const char *token_file;
 
     const struct bench_engine *engines[PLAN_ENGINES_MAX];
     unsigned engine_count;

@@ -61,13 +61,18 @@ void report_print_result(struct out *out, const struct result *r)
         out_format(out, "%10s", text);
     }
     if (r->part[0] != '\0') {
-        out_text(out, "\n"); /* what the process used is told with the other part */
+        out_text(out, "\n"); /* what the process used is told with the whole */
         return;
     }
     out_format(out, "%9.2f",
                r->ops > 0 ? (double)(r->cpu_ns + r->settle_cpu_ns) / 1e3 / (double)r->ops : 0);
-    out_format(out, "%9.2f%6.1f s%s\n", result_write_amplification(r), (double)r->settle_ns / 1e9,
+    out_format(out, "%9.2f%6.1f s%s", result_write_amplification(r), (double)r->settle_ns / 1e9,
                r->others_cores > NOISE_CORES ? "  (other processes were busy)" : "");
+    if (r->rate > 0) {
+        out_format(out, "  (%.0f/s were due; %llu began late, %llu not at all)", r->rate,
+                   (unsigned long long)r->late, (unsigned long long)r->missed);
+    }
+    out_text(out, "\n");
 }
 
 /* The last result of an engine, or NULL. */
@@ -101,8 +106,8 @@ void report_print_space(struct out *out, const struct report *report)
     for (i = 0; i < plan->engine_count; i++) {
         const struct result *r = last_result(report->results, plan->engines[i]);
 
-        if (r == NULL) {
-            continue;
+        if (r == NULL || (r->engine->is_remote && r->peak_bytes == 0)) {
+            continue; /* nothing ran, or nothing is known of a server elsewhere */
         }
         out_format(out, "\n%s after %s: ", r->engine->title, r->workload->name);
         print_size(out, "on disk", r->disk.total);

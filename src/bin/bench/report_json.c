@@ -34,6 +34,7 @@ static void write_plan(struct json_writer *w, const struct report *report)
     json_writer_member_u64(w, "rounds", plan->rounds);
     json_writer_member_u64(w, "cache", plan->cache_bytes);
     json_writer_member_u64(w, "write_buffer", plan->write_buffer_bytes);
+    json_writer_member_u64(w, "rate", plan->rate);
     json_writer_member_u64(w, "bloom_bits", plan->bloom_bits);
     json_writer_member_text(w, "compression", plan->compression);
     json_writer_member_text(w, "durability", durability_name(plan->durability));
@@ -124,6 +125,11 @@ static void write_result(struct json_writer *w, const struct result *r)
     json_writer_member_u64(w, "elapsed_ns", r->elapsed_ns);
     number(w, "ops_per_s", result_ops_per_s(r));
     write_latency(w, &r->latency);
+    if (r->rate > 0) {
+        number(w, "rate", r->rate);
+        json_writer_member_u64(w, "late", r->late);
+        json_writer_member_u64(w, "missed", r->missed);
+    }
     if (r->part[0] == '\0') {
         json_writer_member_u64(w, "cpu_ns", r->cpu_ns);
         json_writer_member_u64(w, "settle_ns", r->settle_ns);

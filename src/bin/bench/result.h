@@ -21,7 +21,8 @@ struct latency {
 struct result {
     const struct bench_engine *engine;
     const struct workload *workload;
-    const char *part; /* "" or "writer": the thread behind the others */
+    const char *part; /* "", or what of it: "writer" (the thread behind the others), "reads",
+                         "writes" */
     unsigned threads;
     unsigned round; /* from 1 */
 
@@ -31,6 +32,9 @@ struct result {
     uint64_t elapsed_ns;
     uint64_t cpu_ns;
     struct latency latency;
+    double rate;   /* open loop: operations a second that were due; 0: closed loop */
+    uint64_t late; /* open loop: began late, and did not begin at all */
+    uint64_t missed;
 
     uint64_t settle_ns;     /* from the last operation until the engine came to rest */
     uint64_t settle_cpu_ns; /* used meanwhile */

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "bin/bench/bench_key.h"
 #include "bin/bench/crew.h"
+#include "bin/bench/hdr_log.h"
 #include "bin/cli/signals.h"
 #include "os/os.h"
 
@@ -17,6 +18,7 @@
 #define SETTLE_MAX_NS (120 * 1000 * NS_PER_MS)
 #define SYNCED_DURATION_NS (3000 * NS_PER_MS)
 #define LOAD_BATCH 1000
+#define LOAD_BATCH_BYTES (4ULL * 1024 * 1024) /* servers limit requests */
 #define SCANS_PER_READS 10
 
 /* ---- The database -------------------------------------------------------------------------- */
@@ -37,6 +39,11 @@ int trial_open(struct trial *trial, struct error *err)
         .set_count = plan->set_count,
         .signing_key_file = trial->key != NULL ? trial->key->path : NULL,
         .signing_key_text = trial->key != NULL ? trial->key->verifier : NULL,
+        .url = plan->url,
+        .redis = plan->redis,
+        .server = plan->server,
+        .token_file = plan->token_file,
+        .durability = plan->durability,
     };
     int rc = trial->engine->open(&setup, &trial->db, err);
 
@@ -109,14 +116,20 @@ static int read_sealed_count(struct trial *trial, uint64_t *out, struct error *e
 
 /* ---- Work in the background ---------------------------------------------------------------- */
 
-/* Waits until this process hardly uses the processor; *out_last: when it last did. */
+/* The process that is looked at. */
+static int64_t process_of(const struct trial *trial)
+{
+    return trial->engine->process != NULL ? trial->engine->process(trial->db) : METER_SELF;
+}
+
+/* Waits until the process hardly uses the processor; *out_last: when it last did. */
 static int settle(struct trial *trial, struct meter *out_last, struct error *err)
 {
     struct meter last;
     struct meter start;
     unsigned quiet = 0;
 
-    meter_read(trial->os, &start);
+    meter_read(trial->os, process_of(trial), &start);
     last = start;
     *out_last = start;
     while (quiet < SETTLE_QUIET_POLLS && last.time_ns - start.time_ns < SETTLE_MAX_NS) {
@@ -126,7 +139,7 @@ static int settle(struct trial *trial, struct meter *out_last, struct error *err
             return error_set(err, BLOCKDB_ECANCELED, "stopped");
         }
         os_sleep_ns(trial->os, SETTLE_POLL_NS);
-        meter_read(trial->os, &now);
+        meter_read(trial->os, process_of(trial), &now);
         if (now.cpu_ns - last.cpu_ns < SETTLE_QUIET_NS) {
             quiet++;
         } else {
@@ -157,7 +170,8 @@ static void job_init(struct trial *trial, const struct workload *workload, struc
                 .engine = trial->engine,
                 .data = trial->data,
                 .workload = workload,
-                .durability = BLOCKDB_DURABILITY_NONE,
+                .durability = trial->engine->is_remote ? trial->plan->durability
+                                                       : BLOCKDB_DURABILITY_NONE,
                 .batch = 1,
                 .generation = trial->generation,
                 .random = trial->plan->seed + 1000003ULL * trial->round,
@@ -170,10 +184,17 @@ static void next_generation(struct trial *trial)
     trial->generation = trial->generation % DATASET_GENERATION_MAX + 1;
 }
 
+static unsigned load_batch(const struct plan *plan)
+{
+    uint64_t fitting = LOAD_BATCH_BYTES / (plan->key_len + plan->value_len);
+
+    return fitting < 1 ? 1 : fitting < LOAD_BATCH ? (unsigned)fitting : LOAD_BATCH;
+}
+
 /* Writes every key once more, as fast as it goes and unmeasured. */
 static int load(struct trial *trial, struct error *err)
 {
-    AUTO(mem_free_ptr) struct crew_outcome *outcomes = mem_alloc(2 * sizeof(*outcomes));
+    AUTO(mem_free_ptr) struct crew_outcome *outcomes = mem_alloc(CREW_PARTS * sizeof(*outcomes));
     const struct workload *workload;
     struct crew_job job;
     char title[64];
@@ -189,9 +210,9 @@ static int load(struct trial *trial, struct error *err)
     describe(trial, "load", title, sizeof(title));
     job_init(trial, workload, &job);
     job.title = title;
-    job.pattern.batch = LOAD_BATCH;
-    job.steps = (trial->plan->num + LOAD_BATCH - 1) / LOAD_BATCH;
-    return crew_run(&job, &outcomes[0], &outcomes[1], err);
+    job.pattern.batch = load_batch(trial->plan);
+    job.steps = (trial->plan->num + job.pattern.batch - 1) / job.pattern.batch;
+    return crew_run(&job, outcomes, err);
 }
 
 /* Notes that all keys exist now. */
@@ -286,20 +307,30 @@ static int read_stats(struct trial *trial, struct blockdb_stats *out, struct err
 }
 
 /* Fills in what was used up between two readings and what there is now. */
-static void account(struct result *result, const struct meter *before, const struct meter *after,
-                    const struct meter *settled)
+static void account(struct result *result, int64_t process, const struct meter *before,
+                    const struct meter *after, const struct meter *settled)
 {
     uint64_t elapsed_ns = after->time_ns - before->time_ns;
     uint64_t busy_ns = after->machine_busy_ns - before->machine_busy_ns;
+    uint64_t ours_ns = after->self_cpu_ns - before->self_cpu_ns;
 
     result->cpu_ns = after->cpu_ns - before->cpu_ns;
     result->settle_ns = settled->time_ns - after->time_ns;
     result->settle_cpu_ns = settled->cpu_ns - after->cpu_ns;
     result->written_bytes = settled->written_bytes - before->written_bytes;
-    result->peak_bytes = meter_peak_bytes();
-    if (elapsed_ns > 0 && busy_ns > result->cpu_ns) {
-        result->others_cores = (double)(busy_ns - result->cpu_ns) / (double)elapsed_ns;
+    result->peak_bytes = meter_peak_bytes(process);
+    ours_ns += process != METER_SELF ? result->cpu_ns : 0;
+    if (elapsed_ns > 0 && busy_ns > ours_ns && process != METER_NONE) {
+        result->others_cores = (double)(busy_ns - ours_ns) / (double)elapsed_ns;
     }
+}
+
+/* Steps a second: a batch of --batch entries is one. */
+static double step_rate(const struct trial *trial, const struct plan_item *item)
+{
+    double rate = item->rate > 0 ? item->rate : (double)trial->plan->rate;
+
+    return item->workload->batched ? rate / (double)trial->plan->batch : rate;
 }
 
 static int job_make(struct trial *trial, const struct plan_item *item, struct crew_job *job,
@@ -310,7 +341,7 @@ static int job_make(struct trial *trial, const struct plan_item *item, struct cr
     uint64_t seq_count = 0;
     int rc = BLOCKDB_OK;
 
-    if (workload->writes || workload->behind != NULL) {
+    if (workload->writes || workload->behind != NULL || workload->mixes) {
         next_generation(trial);
     }
     job_init(trial, workload, job);
@@ -323,7 +354,12 @@ static int job_make(struct trial *trial, const struct plan_item *item, struct cr
     if (workload->scans) {
         job->steps = (plan->reads + SCANS_PER_READS - 1) / SCANS_PER_READS;
     }
-    job->duration_ns = plan->duration_ms * NS_PER_MS;
+    if (workload->mixes) {
+        job->pattern.mix = &trial->mix;
+        mix_reset(&trial->mix, plan->num);
+    }
+    job->duration_ns = (item->duration_ms > 0 ? item->duration_ms : plan->duration_ms) * NS_PER_MS;
+    job->rate = step_rate(trial, item);
     job->pattern.durability = plan->durability;
     if (workload->synced) {
         if (!bench_is_synced(plan->durability)) {
@@ -351,12 +387,46 @@ static void outcome_to_result(const struct crew_outcome *outcome, struct result 
     result->entries = outcome->entries;
     result->user_bytes = outcome->bytes;
     result->elapsed_ns = outcome->elapsed_ns;
+    result->late = outcome->late;
+    result->missed = outcome->missed;
     latency_of(&outcome->latency, &result->latency);
+}
+
+/* "redis ycsb-a/reads, 16 threads, round 1" */
+static int log_histogram(struct trial *trial, const struct result *result,
+                         const struct histogram *h)
+{
+    char title[128];
+
+    (void)snprintf(title, sizeof(title), "%s %s%s%s, %u thread%s, round %u", trial->engine->name,
+                   result->workload->name, result->part[0] != '\0' ? "/" : "", result->part,
+                   result->threads, result->threads == 1 ? "" : "s", result->round);
+    return trial->histograms != NULL ? hdr_log_append(trial->histograms, title, h) : BLOCKDB_OK;
+}
+
+/* Turns what a crew did into results, one for each part of it. */
+static int fill_results(struct trial *trial, const struct crew_outcome *outcomes,
+                        struct result results[CREW_PARTS], struct error *err)
+{
+    unsigned i;
+    int rc = BLOCKDB_OK;
+
+    for (i = 0; i < CREW_PARTS && rc == BLOCKDB_OK; i++) {
+        outcome_to_result(&outcomes[i], &results[i]);
+        if (results[i].ops > 0) {
+            rc = log_histogram(trial, &results[i], &outcomes[i].latency);
+        }
+    }
+    return rc < 0 ? error_set_no_memory(err) : BLOCKDB_OK;
 }
 
 /* The state in which a workload of threads leaves the database. */
 static int note_state(struct trial *trial, const struct result *result, struct error *err)
 {
+    if (result->workload->grows) {
+        trial->state = TRIAL_PARTIAL; /* others expect the keys of the dataset and no more */
+        return BLOCKDB_OK;
+    }
     if (result->workload->need != WORKLOAD_EMPTY) {
         return BLOCKDB_OK;
     }
@@ -367,11 +437,11 @@ static int note_state(struct trial *trial, const struct result *result, struct e
     return BLOCKDB_OK;
 }
 
-/* Runs threads; fills result, and behind when the workload has a thread behind the others. */
-static int run_threads(struct trial *trial, const struct plan_item *item, struct result *result,
-                       struct result *behind, struct error *err)
+/* Runs threads; fills the results of all parts that there are. */
+static int run_threads(struct trial *trial, const struct plan_item *item,
+                       struct result results[CREW_PARTS], struct error *err)
 {
-    AUTO(mem_free_ptr) struct crew_outcome *outcomes = mem_alloc(2 * sizeof(*outcomes));
+    AUTO(mem_free_ptr) struct crew_outcome *outcomes = mem_alloc(CREW_PARTS * sizeof(*outcomes));
     struct crew_job job;
     char title[64];
     int rc;
@@ -385,29 +455,32 @@ static int run_threads(struct trial *trial, const struct plan_item *item, struct
     }
     describe(trial, item->workload->name, title, sizeof(title));
     job.title = title;
-    rc = crew_run(&job, &outcomes[0], &outcomes[1], err);
-    if (rc < 0) {
-        return rc;
+    rc = crew_run(&job, outcomes, err);
+    if (rc == 0) {
+        rc = fill_results(trial, outcomes, results, err);
     }
-    outcome_to_result(&outcomes[0], result);
-    outcome_to_result(&outcomes[1], behind);
-    return note_state(trial, result, err);
+    results[CREW_ALL].rate = item->rate > 0 ? item->rate : (double)trial->plan->rate;
+    return rc < 0 ? rc : note_state(trial, &results[CREW_ALL], err);
 }
 
-static int add_results(struct trial *trial, const struct result *result,
-                       const struct result *behind, struct error *err)
+static int add_results(struct trial *trial, const struct result results[CREW_PARTS],
+                       struct error *err)
 {
-    int rc = results_add(trial->results, result);
+    int rc = results_add(trial->results, &results[CREW_ALL]);
+    unsigned i;
 
-    if (rc == 0 && result->workload->behind != NULL) {
-        rc = results_add(trial->results, behind);
+    for (i = CREW_ALL + 1; rc == 0 && i < CREW_PARTS; i++) {
+        if (results[i].ops > 0) {
+            rc = results_add(trial->results, &results[i]);
+        }
     }
     return rc < 0 ? error_set_no_memory(err) : BLOCKDB_OK;
 }
 
-static int measure(struct trial *trial, const struct plan_item *item, struct result *result,
-                   struct result *behind, struct error *err)
+static int measure(struct trial *trial, const struct plan_item *item,
+                   struct result results[CREW_PARTS], struct error *err)
 {
+    struct result *result = &results[CREW_ALL];
     struct blockdb_stats stats_before;
     struct meter before;
     struct meter after;
@@ -420,18 +493,18 @@ static int measure(struct trial *trial, const struct plan_item *item, struct res
     if (rc < 0) {
         return rc;
     }
-    meter_reset_peak();
-    meter_read(trial->os, &before);
+    meter_reset_peak(process_of(trial));
+    meter_read(trial->os, process_of(trial), &before);
     rc = item->workload->whole != NULL ? item->workload->whole(trial, result, err)
-                                       : run_threads(trial, item, result, behind, err);
-    meter_read(trial->os, &after);
+                                       : run_threads(trial, item, results, err);
+    meter_read(trial->os, process_of(trial), &after);
     if (rc == 0) {
         rc = settle(trial, &settled, err);
     }
     if (rc < 0) {
         return rc;
     }
-    account(result, &before, &after, &settled);
+    account(result, process_of(trial), &before, &after, &settled);
     result->has_stats = trial->engine->stats != NULL && item->workload->step != NULL;
     rc = read_stats(trial, &result->stats, err);
     if (rc == 0 && result->has_stats) {
@@ -440,37 +513,43 @@ static int measure(struct trial *trial, const struct plan_item *item, struct res
     return rc < 0 ? rc : disk_usage_read(trial->os, trial->dir, &result->disk, err);
 }
 
-static int run_item(struct trial *trial, const struct plan_item *item, struct error *err)
+int trial_run_item(struct trial *trial, const struct plan_item *item, struct error *err)
 {
-    struct result result = {
-        .engine = trial->engine,
-        .workload = item->workload,
-        .part = "",
-        .threads = item->threads,
-        .round = trial->round,
-    };
-    struct result behind = result;
+    static const char *const parts[CREW_PARTS] = {[CREW_ALL] = "",
+                                                  [CREW_BEHIND] = "writer",
+                                                  [CREW_READS] = "reads",
+                                                  [CREW_WRITES] = "writes"};
+    struct result results[CREW_PARTS];
+    unsigned i;
     int rc;
 
+    for (i = 0; i < CREW_PARTS; i++) {
+        results[i] = (struct result){
+            .engine = trial->engine,
+            .workload = item->workload,
+            .part = parts[i],
+            .threads = item->threads,
+            .round = trial->round,
+        };
+    }
     if (!workload_fits(item->workload, trial->engine)) {
         return BLOCKDB_OK;
     }
-    behind.part = "writer";
     rc = prepare(trial, item->workload->need, err);
     if (rc == 0 && item->workload->signs) {
         rc = prepare_key(trial, err);
     }
     if (rc == 0) {
-        rc = measure(trial, item, &result, &behind, err);
+        rc = measure(trial, item, results, err);
     }
     if (rc == 0) {
-        rc = add_results(trial, &result, &behind, err);
+        rc = add_results(trial, results, err);
     }
-    return rc;
+    return rc < 0 ? error_wrap(err, rc, "%s of %s", item->workload->name, trial->engine->name)
+                  : BLOCKDB_OK;
 }
 
-/* Closes what a failure left open, keeping its message. */
-static int end(struct trial *trial, int rc, struct error *err)
+int trial_end(struct trial *trial, int rc, struct error *err)
 {
     struct error later = {0};
     int closed = trial_close(trial, &later);
@@ -478,7 +557,7 @@ static int end(struct trial *trial, int rc, struct error *err)
     if (rc == 0 && closed < 0) {
         rc = error_set(err, closed, "%s", later.message);
     }
-    if (!trial->plan->keep) {
+    if (!trial->plan->keep && trial->dir != NULL) {
         int removed = disk_remove(trial->os, trial->dir, &later);
 
         if (rc == 0 && removed < 0) {
@@ -487,25 +566,29 @@ static int end(struct trial *trial, int rc, struct error *err)
     }
     bench_key_free(TAKE(trial->key));
     mem_free(TAKE(trial->dir));
+    mix_deinit(&trial->mix);
     return rc;
 }
 
-int trial_run(struct trial *trial, const char *dir, struct error *err)
+int trial_begin(struct trial *trial, const char *dir, struct error *err)
 {
-    unsigned i;
     int rc;
 
     trial->dir = path_join(dir, trial->engine->name);
     if (trial->dir == NULL) {
         return error_set_no_memory(err);
     }
-    rc = start_empty(trial, err);
+    rc = mix_init(&trial->mix);
+    return rc < 0 ? error_set_no_memory(err) : start_empty(trial, err);
+}
+
+int trial_run(struct trial *trial, const char *dir, struct error *err)
+{
+    unsigned i;
+    int rc = trial_begin(trial, dir, err);
+
     for (i = 0; rc == 0 && i < trial->plan->item_count; i++) {
-        rc = run_item(trial, &trial->plan->items[i], err);
-        if (rc < 0) {
-            rc = error_wrap(err, rc, "%s of %s", trial->plan->items[i].workload->name,
-                            trial->engine->name);
-        }
+        rc = trial_run_item(trial, &trial->plan->items[i], err);
     }
-    return end(trial, rc, err);
+    return trial_end(trial, rc, err);
 }

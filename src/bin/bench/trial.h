@@ -8,6 +8,7 @@
 #pragma once
 
 #include "bin/bench/dataset.h"
+#include "bin/bench/mix.h"
 #include "bin/bench/plan.h"
 #include "bin/bench/result.h"
 
@@ -34,13 +35,23 @@ struct trial {
     void *db;              /* NULL: closed */
     struct bench_key *key; /* the engine signs with it; NULL: it does not */
     enum trial_state state;
-    unsigned generation; /* of the values that the last workload wrote */
-    uint64_t seq_low;    /* engines with versions: all keys exist as of this entry */
+    unsigned generation;    /* of the values that the last workload wrote */
+    struct buf *histograms; /* where histograms go as text (hdr_log.h); NULL: nowhere */
+    struct mix mix;
+    uint64_t seq_low; /* engines with versions: all keys exist as of this entry */
 };
 
 /* Runs all workloads of the plan on one engine below dir and appends their results. Removes its
  * database unless the plan keeps it. ECANCELED after Ctrl-C. */
 RESULT_MUST_BE_USED int trial_run(struct trial *trial, const char *dir, struct error *err);
+
+/* The same in steps: opens an empty database below dir; runs one item and appends its results;
+ * closes and removes the database, and returns rc or what failed then. trial_end() must follow also
+ * after a failure of trial_begin(). */
+RESULT_MUST_BE_USED int trial_begin(struct trial *trial, const char *dir, struct error *err);
+RESULT_MUST_BE_USED int trial_run_item(struct trial *trial, const struct plan_item *item,
+                                       struct error *err);
+RESULT_MUST_BE_USED int trial_end(struct trial *trial, int rc, struct error *err);
 
 /* For whole workloads: opens and closes the engine on trial->dir. */
 RESULT_MUST_BE_USED int trial_open(struct trial *trial, struct error *err);

@@ -169,7 +169,7 @@ int whole_recover(struct trial *trial, struct result *result, struct error *err)
 /* Fills an open database in batches. */
 static int fill(struct trial *trial, struct error *err)
 {
-    AUTO(mem_free_ptr) struct crew_outcome *outcomes = mem_alloc(2 * sizeof(*outcomes));
+    AUTO(mem_free_ptr) struct crew_outcome *outcomes = mem_alloc(CREW_PARTS * sizeof(*outcomes));
     const struct workload *workload;
     struct crew_job job = {
         .os = trial->os,
@@ -191,7 +191,7 @@ static int fill(struct trial *trial, struct error *err)
         return error_set_no_memory(err);
     }
     job.pattern.workload = workload;
-    return crew_run(&job, &outcomes[0], &outcomes[1], err);
+    return crew_run(&job, outcomes, err);
 }
 
 int whole_crash(const struct plan *plan, struct error *err)

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "bin/bench/submit.h"
 #include "bin/bench/whole.h"
+#include "bin/bench/ycsb.h"
 
 #include <inttypes.h>
 
@@ -43,8 +44,7 @@ void worker_deinit(struct worker *w)
     w->pairs = NULL;
 }
 
-/* Counts one entry that went in or came out. */
-static void count(struct worker *w)
+void worker_count(struct worker *w)
 {
     w->entries++;
     w->bytes += w->data->key_len + w->data->value_len;
@@ -59,29 +59,34 @@ static void fill_pair(struct worker *w, unsigned slot, uint64_t i)
 
     dataset_key(w->data, i, false, at);
     dataset_value(w->data, i, w->generation, at + w->data->key_len);
-    count(w);
+    worker_count(w);
 }
 
-static int put(struct worker *w, uint64_t i, struct error *err)
+int worker_put(struct worker *w, uint64_t i, struct error *err)
 {
     fill_pair(w, 0, i);
     return w->engine->put(w->session, &w->pairs[0], w->durability, err);
 }
 
+void worker_fill_pair(struct worker *w, uint64_t i)
+{
+    fill_pair(w, 0, i);
+}
+
 static int step_fill_in_order(struct worker *w, uint64_t n, struct error *err)
 {
-    return put(w, n, err);
+    return worker_put(w, n, err);
 }
 
 static int step_fill_scattered(struct worker *w, uint64_t n, struct error *err)
 {
-    return put(w, dataset_scatter(w->data, n), err);
+    return worker_put(w, dataset_scatter(w->data, n), err);
 }
 
 static int step_overwrite(struct worker *w, uint64_t n, struct error *err)
 {
     (void)n;
-    return put(w, dataset_pick(w->data, &w->random), err);
+    return worker_put(w, dataset_pick(w->data, &w->random), err);
 }
 
 /* Batch n holds the scattered keys from n * batch on. */
@@ -99,7 +104,7 @@ static int step_fill_batch(struct worker *w, uint64_t n, struct error *err)
 
 /* ---- Reading ------------------------------------------------------------------------------- */
 
-static int wrong(struct worker *w, uint64_t i, const char *what, struct error *err)
+int worker_wrong(struct worker *w, uint64_t i, const char *what, struct error *err)
 {
     return error_set(err, BLOCKDB_ECORRUPT,
                      "%s: key number %" PRIu64 " %s: the engine is wrong; keep its directory "
@@ -107,42 +112,41 @@ static int wrong(struct worker *w, uint64_t i, const char *what, struct error *e
                      w->workload->name, i, what);
 }
 
-/* Judges what a read of key i gave. */
-static int judge(struct worker *w, uint64_t i, int rc, struct slice value, struct error *err)
+int worker_judge(struct worker *w, uint64_t i, int rc, struct slice value, struct error *err)
 {
     if (rc == BLOCKDB_ENOTFOUND) {
-        return wrong(w, i, "was written and is not found", err);
+        return worker_wrong(w, i, "was written and is not found", err);
     }
     if (rc < 0) {
         return rc;
     }
     if (!dataset_check(w->data, i, value)) {
-        return wrong(w, i, "has a value that was never written", err);
+        return worker_wrong(w, i, "has a value that was never written", err);
     }
-    count(w);
+    worker_count(w);
     return BLOCKDB_OK;
 }
 
-static int get(struct worker *w, uint64_t i, struct error *err)
+int worker_get(struct worker *w, uint64_t i, struct error *err)
 {
     struct slice value = {0};
     int rc;
 
     dataset_key(w->data, i, false, w->buffer);
     rc = w->engine->get(w->session, w->pairs[0].key, &value, err);
-    return judge(w, i, rc, value, err);
+    return worker_judge(w, i, rc, value, err);
 }
 
 static int step_read(struct worker *w, uint64_t n, struct error *err)
 {
     (void)n;
-    return get(w, dataset_pick(w->data, &w->random), err);
+    return worker_get(w, dataset_pick(w->data, &w->random), err);
 }
 
 static int step_read_hot(struct worker *w, uint64_t n, struct error *err)
 {
     (void)n;
-    return get(w, dataset_pick_hot(w->data, &w->random), err);
+    return worker_get(w, dataset_pick_hot(w->data, &w->random), err);
 }
 
 static int step_read_missing(struct worker *w, uint64_t n, struct error *err)
@@ -155,7 +159,7 @@ static int step_read_missing(struct worker *w, uint64_t n, struct error *err)
     dataset_key(w->data, i, true, w->buffer);
     rc = w->engine->get(w->session, w->pairs[0].key, &value, err);
     if (rc == 0) {
-        return wrong(w, i, "has a neighbour that was never written and is found", err);
+        return worker_wrong(w, i, "has a neighbour that was never written and is found", err);
     }
     w->entries++;
     return rc == BLOCKDB_ENOTFOUND ? BLOCKDB_OK : rc;
@@ -171,7 +175,7 @@ static int step_read_as_of(struct worker *w, uint64_t n, struct error *err)
     (void)n;
     dataset_key(w->data, i, false, w->buffer);
     rc = w->engine->get_as_of(w->session, w->pairs[0].key, seq, &value, err);
-    return judge(w, i, rc, value, err);
+    return worker_judge(w, i, rc, value, err);
 }
 
 /* All keys exist, so a scan meets them one after the other. */
@@ -185,7 +189,7 @@ static int visit_scanned(void *arg, struct slice key, struct slice value)
     }
     w->expected++;
     dataset_key_advance(w->data, w->scanned_key);
-    count(w);
+    worker_count(w);
     return BLOCKDB_OK;
 }
 
@@ -201,7 +205,7 @@ static int step_scan(struct worker *w, uint64_t n, struct error *err)
     dataset_key(w->data, first, false, w->scanned_key);
     rc = w->engine->scan(w->session, w->pairs[0].key, SCAN_ENTRIES, visit_scanned, w, err);
     if (rc == BLOCKDB_ECORRUPT || (rc == 0 && w->expected != end)) {
-        return wrong(w, w->expected, "is missing or wrong in a scan", err);
+        return worker_wrong(w, w->expected, "is missing or wrong in a scan", err);
     }
     return rc;
 }
@@ -214,7 +218,7 @@ static int visit_version(void *arg, struct slice key, struct slice value)
     if (!dataset_check(w->data, w->expected, value)) {
         return BLOCKDB_ECORRUPT;
     }
-    count(w);
+    worker_count(w);
     return BLOCKDB_OK;
 }
 
@@ -228,7 +232,7 @@ static int step_history(struct worker *w, uint64_t n, struct error *err)
     dataset_key(w->data, w->expected, false, w->buffer);
     rc = w->engine->history(w->session, w->pairs[0].key, visit_version, w, err);
     if (rc == BLOCKDB_ECORRUPT || (rc == 0 && w->entries < before + 2)) {
-        return wrong(w, w->expected, "lacks a version or has a wrong one", err);
+        return worker_wrong(w, w->expected, "lacks a version or has a wrong one", err);
     }
     return rc;
 }
@@ -375,6 +379,39 @@ static const struct workload workloads[] = {
      .need = WORKLOAD_KEYS,
      .step = step_read,
      .behind = step_overwrite},
+    {.name = "ycsb-a",
+     .help = "YCSB A: half reads, half new versions, of keys by Zipf's distribution",
+     .need = WORKLOAD_KEYS,
+     .mixes = true,
+     .step = ycsb_step_a},
+    {.name = "ycsb-b",
+     .help = "YCSB B: 95 % reads, 5 % new versions",
+     .need = WORKLOAD_KEYS,
+     .mixes = true,
+     .step = ycsb_step_b},
+    {.name = "ycsb-c",
+     .help = "YCSB C: reads alone",
+     .need = WORKLOAD_KEYS,
+     .mixes = true,
+     .step = ycsb_step_c},
+    {.name = "ycsb-d",
+     .help = "YCSB D: 95 % reads, of the latest keys most; 5 % new keys",
+     .need = WORKLOAD_KEYS,
+     .mixes = true,
+     .grows = true,
+     .step = ycsb_step_d},
+    {.name = "ycsb-e",
+     .help = "YCSB E: 95 % scans of 1 to 100 entries, 5 % new keys",
+     .need = WORKLOAD_KEYS,
+     .mixes = true,
+     .grows = true,
+     .scans = true,
+     .step = ycsb_step_e},
+    {.name = "ycsb-f",
+     .help = "YCSB F: half reads, half reads and writes on the condition that nobody wrote between",
+     .need = WORKLOAD_KEYS,
+     .mixes = true,
+     .step = ycsb_step_f},
     {.name = "history",
      .help = "read all versions of random keys that have at least two; BlockDB only",
      .need = WORKLOAD_VERSIONS,
@@ -448,6 +485,12 @@ bool workload_fits(const struct workload *workload, const struct bench_engine *e
 {
     if (workload->proves) {
         return engine->prove != NULL;
+    }
+    if (workload->step == step_scan || workload->step == ycsb_step_e) {
+        return engine->scan != NULL;
+    }
+    if (workload->whole == whole_reopen || workload->whole == whole_recover) {
+        return !engine->is_remote;
     }
     if (workload->step == step_history) {
         return engine->history != NULL;
