@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 from urllib.parse import quote
@@ -31,20 +32,25 @@ class ApiTest(unittest.TestCase):
     """All tests of a class share one server."""
     CONFIG = ''
     SIGNS = False  # with a signing key and the map of newest versions
+    HEADERS = {}  # of all requests
 
     @classmethod
     def setUpClass(cls):
-        cls.server = Server(PROGRAM, cls.CONFIG, wait=False)
-        cls.addClassCleanup(cls.server.__exit__)
-        cls.server.stop(9)
-        config = cls.CONFIG.replace('@DIR@', cls.server.dir)
+        folder = tempfile.TemporaryDirectory(prefix='blockdb-api-test.')
+        cls.addClassCleanup(folder.cleanup)
+        config = cls.CONFIG.replace('@DIR@', folder.name)
         if cls.SIGNS:
-            config += cls.signing(cls.server.dir)
-        cls.server = Server(PROGRAM, config, dir=cls.server.dir)
+            config += cls.signing(folder.name)
+        cls.prepare(folder.name)
+        cls.server = Server(PROGRAM, config, dir=folder.name)
         cls.addClassCleanup(cls.server.__exit__)
         cls.connection = http.client.HTTPConnection('127.0.0.1', cls.server.port, timeout=30)
         cls.description = None
         cls.description = Description(cls.ask('GET', '/openapi.json').body)
+
+    @classmethod
+    def prepare(cls, folder):
+        """Before the server starts."""
 
     @staticmethod
     def signing(folder):
@@ -59,13 +65,15 @@ class ApiTest(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         cls.connection.close()
+        code = cls.server.stop()  # a sanitizer tells of leaks by it
+        assert code == 0, 'exit code %d: %s' % (code, cls.server.log_text()[-4000:])
 
     @classmethod
     def ask(cls, method, path, body=None, headers=None):
         if isinstance(body, (dict, list)):
             body = json.dumps(body)
         try:
-            cls.connection.request(method, path, body, headers or {})
+            cls.connection.request(method, path, body, dict(cls.HEADERS, **(headers or {})))
             got = cls.connection.getresponse()
         except Exception:
             cls.connection.close()  # the next test begins anew

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -182,6 +183,31 @@ class Watching(ApiTest):
         self.assertEqual((answer.status, answer.body), (200, b''))
         self.refused(400, 'InvalidArgument', 'GET', '/api/v1/watch',
                      headers={'Last-Event-ID': 'x'})
+
+
+class Credentials(ApiTest):
+    CONFIG = ('[server]\ndrain_time = 0\n[security]\nenable_auth = true\n'
+              'admin_token_file = "@DIR@/admin"\n')
+    @classmethod
+    def prepare(cls, folder):
+        token = subprocess.run([api_harness.CLI, 'token', 'generate'], stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL,
+                               text=True, check=True).stdout.strip()
+        path = os.path.join(folder, 'admin')
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), 'w', encoding='ascii') as f:
+            f.write(token + '\n')
+        cls.HEADERS = {'Authorization': 'Bearer ' + token}
+
+    def test_what_is_seen_and_for_how_long(self):
+        made = self.ok('POST', '/api/v1/tokens', {'name': 'eye', 'roles': ['reader:seen/']})
+        header = 'Authorization: Bearer %s\r\n' % made['token']
+        with Watcher(self.server, '?from=0', header) as watcher:
+            self.put('hidden/1', 'x')
+            seq = self.put('seen/1', 'x')
+            self.assertEqual(watcher.event()[0], seq)
+            self.ok('DELETE', '/api/v1/tokens/' + made['id'])
+            self.assertEqual(watcher.event(), ('event: error', None))  # at the next beat
+            self.assertIsNone(watcher.block())
 
 
 class Stopping(ApiTest):
