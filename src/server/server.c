@@ -56,18 +56,18 @@ int server_load_tls(struct os *os, const struct server_config *config, struct tl
     return tls_new(&options, out, err);
 }
 
-int server_adopt_config(struct server *s, struct server_config *config)
+struct server_config_link *server_config_place(void)
 {
-    struct server_config_link *link = mem_alloc(sizeof(*link));
+    return mem_alloc(sizeof(struct server_config_link));
+}
 
-    if (link == NULL) {
-        return BLOCKDB_ENOMEM;
-    }
-    *link = (struct server_config_link){.before = s->configs, .config = config};
-    s->configs = link;
+void server_adopt_config(struct server *s, struct server_config_link *place,
+                         struct server_config *config)
+{
+    *place = (struct server_config_link){.before = s->configs, .config = config};
+    s->configs = place;
     atomic_store_explicit(&s->team.max_connections, config->max_connections, memory_order_relaxed);
     atomic_store_explicit(&s->config, config, memory_order_release);
-    return BLOCKDB_OK;
 }
 
 int server_check_files(const struct server_config *config, struct logger *logger, struct error *err)
@@ -190,9 +190,26 @@ static int make_parts(struct server *s, const struct server_config *config, stru
     return rc == BLOCKDB_OK ? make_cosigner(s, err) : rc;
 }
 
+static int make_config(struct server *s, struct error *err)
+{
+    struct server_config *config;
+    struct server_config_link *place;
+    int rc = server_config_new(s->options.config, &config, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    place = server_config_place();
+    if (place == NULL) {
+        server_config_free(config);
+        return error_set_no_memory(err);
+    }
+    server_adopt_config(s, place, config);
+    return server_check_files(config, s->options.logger, err);
+}
+
 int server_new(const struct server_options *options, struct server **out, struct error *err)
 {
-    struct server_config *config = NULL;
     struct server *s = mem_calloc(1, sizeof(*s));
     int rc;
 
@@ -203,16 +220,9 @@ int server_new(const struct server_options *options, struct server **out, struct
     s->team.os = options->os;
     s->team.server = s;
     s->team.logger = options->logger;
-    rc = server_config_new(options->config, &config, err);
-    if (rc == BLOCKDB_OK && server_adopt_config(s, config) < 0) {
-        server_config_free(config);
-        rc = error_set_no_memory(err);
-    }
+    rc = make_config(s, err);
     if (rc == BLOCKDB_OK) {
-        rc = server_check_files(config, options->logger, err);
-    }
-    if (rc == BLOCKDB_OK) {
-        rc = make_parts(s, config, err);
+        rc = make_parts(s, server_config(s), err);
     }
     if (rc < 0) {
         server_free(s);

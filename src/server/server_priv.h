@@ -62,8 +62,11 @@ RESULT_MUST_BE_USED int server_listen(struct server *s, struct error *err);
 /* Loads TLS as config says; *out NULL when it is off. */
 RESULT_MUST_BE_USED int server_load_tls(struct os *os, const struct server_config *config,
                                         struct tls **out, struct error *err);
-/* Makes config the one in force; takes it. ENOMEM: not taken. */
-RESULT_MUST_BE_USED int server_adopt_config(struct server *s, struct server_config *config);
+/* A place for a configuration; NULL when out of memory. */
+struct server_config_link *server_config_place(void);
+/* Makes config the one in force; takes it and its place. */
+void server_adopt_config(struct server *s, struct server_config_link *place,
+                         struct server_config *config);
 /* Registers the metrics of the server's own. */
 void server_register_metrics(struct server *s);
 /* The process may open enough files, or says why not. Raises the soft limit. */

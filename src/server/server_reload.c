@@ -60,6 +60,7 @@ int server_config_diff(const struct config *before, const struct config *after, 
 /* Everything that a reload makes before anything changes. */
 struct changes {
     struct server_config *config;
+    struct server_config_link *place; /* of config */
     struct tls *tls;
     struct auth_config security;
 };
@@ -67,6 +68,7 @@ struct changes {
 static void changes_deinit(struct changes *changes)
 {
     server_config_free(changes->config);
+    mem_free(changes->place);
     tls_unref(changes->tls);
 }
 
@@ -75,6 +77,10 @@ static int changes_prepare(struct server *s, const struct config *config, struct
 {
     int rc = server_config_new(config, &out->config, err);
 
+    if (rc == BLOCKDB_OK) {
+        out->place = server_config_place();
+        rc = out->place == NULL ? error_set_no_memory(err) : BLOCKDB_OK;
+    }
     if (rc == BLOCKDB_OK) {
         rc = auth_config_read(config, &out->security, err);
     }
@@ -119,14 +125,12 @@ int server_reload(struct server *s, const struct config *config, struct error *e
         return rc;
     }
     keep_fixed(changes.config, server_config(s));
-    /* The last two steps that can fail; the second leaves nothing behind but memory. */
+    /* The last step that can fail. */
     rc = auth_reload(s->auth, &changes.security.auth, err);
     if (rc < 0) {
         return rc;
     }
-    if (server_adopt_config(s, changes.config) < 0) {
-        return error_set_no_memory(err);
-    }
+    server_adopt_config(s, TAKE(changes.place), changes.config);
     settings = (struct worker_settings){
         .limits = server_conn_limits(changes.config), .config = changes.config, .tls = changes.tls};
     for (i = 0; i < s->team.worker_count; i++) {
