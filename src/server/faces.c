@@ -15,6 +15,7 @@ struct faces {
     struct blockdb *db;
     struct routes *routes;
     struct http *http;
+    struct resp *resp;
 };
 
 static void on_commit(void *arg, uint64_t seq_count, uint64_t durable_count)
@@ -53,6 +54,9 @@ int faces_new(const struct faces_options *options, struct faces **out, struct er
     if (rc == BLOCKDB_OK) {
         rc = make_http(faces, options, err);
     }
+    if (rc == BLOCKDB_OK && resp_new(&faces->resp) < 0) {
+        rc = error_set_no_memory(err);
+    }
     if (rc < 0) {
         faces_free(faces);
         return rc;
@@ -68,8 +72,7 @@ const struct conn_protocol *faces_http(const struct faces *faces)
 
 const struct conn_protocol *faces_resp(const struct faces *faces)
 {
-    (void)faces;
-    return resp_protocol();
+    return resp_server_protocol(faces->resp);
 }
 
 static void write_http_metrics(void *arg, struct metrics_writer *w)
@@ -77,11 +80,19 @@ static void write_http_metrics(void *arg, struct metrics_writer *w)
     http_metrics_write(arg, w);
 }
 
+static void write_resp_metrics(void *arg, struct metrics_writer *w)
+{
+    resp_metrics_write(arg, w);
+}
+
 void faces_attach(struct faces *faces, struct server *server)
 {
     http_set_auth(faces->http, server_auth(server), server_limit(server));
     http_set_slow_log(faces->http, server_slow_log(server));
     metrics_register(server_metrics(server), write_http_metrics, faces->http);
+    if (resp_count_commands(faces->resp, server_config(server)->worker_threads) == BLOCKDB_OK) {
+        metrics_register(server_metrics(server), write_resp_metrics, faces->resp);
+    }
     blockdb_set_commit_cb(faces->db, on_commit, faces);
 }
 
@@ -97,6 +108,7 @@ void faces_free(struct faces *faces)
     }
     blockdb_set_commit_cb(faces->db, NULL, NULL);
     http_free(faces->http);
+    resp_free(faces->resp);
     routes_free(faces->routes);
     mem_free(faces);
 }

@@ -1,11 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/resp/resp.h"
 
+#include "base/mem.h"
+#include "server/request_metrics.h"
 #include "server/resp/resp_auth.h"
+#include "server/resp/resp_command.h"
 #include "server/resp/resp_execute.h"
 #include "server/resp/resp_limits.h"
 #include "server/resp/resp_session.h"
 #include "server/server.h"
+
+/* The protocol of one server; conn_protocol() of a connection leads to it. */
+struct resp {
+    struct conn_protocol protocol; /* first */
+    struct request_metrics *metrics;
+    struct metrics_labels *kinds; /* a command each, and one for unknown ones */
+};
 
 #define PROGRESS_BYTES 65536 /* what an incomplete command must bring to be waited for again */
 
@@ -156,6 +166,16 @@ static void input_end(struct conn *c)
 
 /* ---- Beginning and end --------------------------------------------------------------------- */
 
+static const struct conn_protocol protocol;
+
+/* The figures of the protocol that speaks on c; NULL: nobody counts. */
+static struct request_metrics *metrics_of(const struct conn *c)
+{
+    const struct conn_protocol *spoken = conn_protocol(c);
+
+    return spoken == &protocol ? NULL : ((const struct resp *)(const void *)spoken)->metrics;
+}
+
 static int open_session(struct conn *c)
 {
     struct resp_worker *worker = resp_worker_of(c);
@@ -169,6 +189,7 @@ static int open_session(struct conn *c)
     if (rc < 0) {
         return rc;
     }
+    s->metrics = metrics_of(c);
     conn_set_state(c, s);
     conn_set_input_max(c, RESP_COMMAND_BYTES_MAX);
     resp_auth_nothing(s);
@@ -210,4 +231,68 @@ static const struct conn_protocol protocol = {
 const struct conn_protocol *resp_protocol(void)
 {
     return &protocol;
+}
+
+/* ---- Of one server ------------------------------------------------------------------------- */
+
+int resp_new(struct resp **out)
+{
+    struct resp *resp = mem_calloc(1, sizeof(*resp));
+
+    if (resp == NULL) {
+        return BLOCKDB_ENOMEM;
+    }
+    resp->protocol = protocol;
+    *out = resp;
+    return BLOCKDB_OK;
+}
+
+void resp_free(struct resp *resp)
+{
+    if (resp != NULL) {
+        request_metrics_free(resp->metrics);
+        mem_free(resp->kinds);
+        mem_free(resp);
+    }
+}
+
+const struct conn_protocol *resp_server_protocol(const struct resp *resp)
+{
+    return &resp->protocol;
+}
+
+int resp_count_commands(struct resp *resp, unsigned loop_count)
+{
+    static const char *const outcomes[] = {"ok", "error"};
+    size_t count;
+    const struct resp_command *table = resp_command_table(&count);
+    struct request_metrics_options options = {
+        .shard_count = loop_count,
+        .kind_count = count + 1,
+        .outcome_label = "outcome",
+        .outcomes = outcomes,
+        .outcome_count = 2,
+        .count_name = "blockdb_redis_commands_total",
+        .count_help = "Commands of the Redis protocol that were answered.",
+        .duration_name = "blockdb_redis_command_duration_seconds",
+        .duration_help = "Time from a whole command, its turn having come, to its answer.",
+    };
+
+    resp->kinds = mem_calloc(count + 1, sizeof(*resp->kinds));
+    if (resp->kinds == NULL) {
+        return BLOCKDB_ENOMEM;
+    }
+    for (size_t i = 0; i <= count; i++) {
+        resp->kinds[i].at[0] = (struct metrics_label){"command",
+                                                      i < count ? table[i].name : "other"};
+    }
+    options.kinds = resp->kinds;
+    return request_metrics_new(&options, &resp->metrics);
+}
+
+void resp_metrics_write(const struct resp *resp, struct metrics_writer *w)
+{
+    if (resp->metrics != NULL) {
+        request_metrics_write(resp->metrics, w);
+    }
 }

@@ -26,5 +26,21 @@
 
 #include "server/conn.h"
 
-/* What speaks on [server] resp_port. Static. */
+struct metrics_writer;
+struct resp;
+
+/* The protocol without figures of its commands. Static. */
 const struct conn_protocol *resp_protocol(void);
+
+/* The protocol of one server, which counts its commands once resp_count_commands() was called.
+ * ENOMEM. */
+RESULT_MUST_BE_USED int resp_new(struct resp **out);
+/* No connection speaks it any more. NULL is fine. */
+void resp_free(struct resp *resp);
+/* What speaks on [server] resp_port; lives as long as resp. */
+const struct conn_protocol *resp_server_protocol(const struct resp *resp);
+/* Counts from now on, for loops with numbers below loop_count; before the server starts. ENOMEM:
+ * nothing is counted. */
+RESULT_MUST_BE_USED int resp_count_commands(struct resp *resp, unsigned loop_count);
+/* blockdb_redis_commands_total and blockdb_redis_command_duration_seconds. Any thread. */
+void resp_metrics_write(const struct resp *resp, struct metrics_writer *w);

@@ -58,6 +58,7 @@ static enum outcome gather(struct resp_session *s, const struct resp_command *co
     bool is_plain = (command->flags & RESP_GATHERS) != 0 && arg_count >= 3 && arg_count % 2 == 1 &&
                     !resp_command_reads(command, arg_count);
     uint32_t in_flight_max;
+    size_t count;
 
     if (!is_plain || !s->worker->gathers || s->is_queueing || s->principal == NULL ||
         writes_are_limited(s) || !pairs_fit(s, args + 1, arg_count / 2)) {
@@ -68,7 +69,10 @@ static enum outcome gather(struct resp_session *s, const struct resp_command *co
         resp_session_wait(s, in_flight_max / 2 + 1);
         return OUTCOME_WAIT;
     }
-    return resp_gather_add(s, args + 1, arg_count / 2) ? OUTCOME_DONE : OUTCOME_OTHERWISE;
+    return resp_gather_add(s, (size_t)(command - resp_command_table(&count)), args + 1,
+                           arg_count / 2)
+               ? OUTCOME_DONE
+               : OUTCOME_OTHERWISE;
 }
 
 /* ---- Refusals ------------------------------------------------------------------------------ */
@@ -278,8 +282,12 @@ bool resp_execute(struct resp_session *s, const struct slice *args, size_t arg_c
         resp_session_wait(s, 1);
         return false;
     }
+    resp_session_count_begin(s, command);
     if (is_allowed(s, command, args, arg_count)) {
         run(s, command, args, arg_count);
+    }
+    if (!resp_session_is_busy(s)) {
+        resp_session_count_end(s);
     }
     return true;
 }

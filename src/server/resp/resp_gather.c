@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "os/os.h"
 #include "server/resp/resp_session.h"
 
 #include <stddef.h>
@@ -80,6 +81,9 @@ static void gather_done(struct resp_gather *g)
     for (uint32_t i = 0; i < count; i++) {
         struct resp_session *s = g->tickets[i].session;
 
+        if (s == NULL) {
+            continue; /* answered with another ticket of its session */
+        }
         resp_session_ref(s);
         resp_session_written(s);
         resp_session_unref(s);
@@ -153,13 +157,15 @@ static size_t bytes_of(const struct slice *pairs, size_t pair_count)
 }
 
 /* The gather that takes so much more of this session's; NULL: none now. */
-static struct resp_gather *gather_for(struct resp_session *s, size_t pair_count, size_t bytes)
+static struct resp_gather *gather_for(struct resp_session *s, size_t kind, size_t pair_count,
+                                      size_t bytes)
 {
     struct resp_worker *w = s->worker;
     struct resp_gather *g = w->filling;
 
     if (g != NULL) {
-        bool has_ticket = s->last_ticket != NULL && s->last_ticket->gather == g;
+        bool has_ticket = s->last_ticket != NULL && s->last_ticket->gather == g &&
+                          s->last_ticket->kind == kind;
         bool has_room = g->entries + pair_count <= RESP_GATHER_ENTRIES &&
                         g->bytes + bytes <= RESP_GATHER_BYTES &&
                         (has_ticket || g->ticket_count < RESP_GATHER_TICKETS);
@@ -202,16 +208,20 @@ static bool gather_put(struct resp_gather *g, const struct slice *pairs, size_t 
     return rc == BLOCKDB_OK;
 }
 
-static void ticket_add(struct resp_gather *g, struct resp_session *s)
+static void ticket_add(struct resp_gather *g, struct resp_session *s, size_t kind)
 {
     struct resp_ticket *ticket = s->last_ticket;
 
-    if (ticket != NULL && ticket->gather == g) {
+    if (ticket != NULL && ticket->gather == g && ticket->kind == kind) {
         ticket->count++;
         return;
     }
     ticket = &g->tickets[g->ticket_count++];
-    *ticket = (struct resp_ticket){.session = resp_session_ref(s), .gather = g, .count = 1};
+    *ticket = (struct resp_ticket){
+        .session = resp_session_ref(s), .gather = g, .kind = kind, .count = 1};
+    if (s->metrics != NULL) {
+        ticket->began_ns = os_monotonic_ns(s->worker->os);
+    }
     if (s->last_ticket != NULL) {
         s->last_ticket->next = ticket;
     } else {
@@ -220,18 +230,19 @@ static void ticket_add(struct resp_gather *g, struct resp_session *s)
     s->last_ticket = ticket;
 }
 
-bool resp_gather_add(struct resp_session *s, const struct slice *pairs, size_t pair_count)
+bool resp_gather_add(struct resp_session *s, size_t kind, const struct slice *pairs,
+                     size_t pair_count)
 {
     struct resp_worker *w = s->worker;
     size_t bytes = bytes_of(pairs, pair_count);
-    struct resp_gather *g = gather_for(s, pair_count, bytes);
+    struct resp_gather *g = gather_for(s, kind, pair_count, bytes);
 
     if (g == NULL || !gather_put(g, pairs, pair_count)) {
         return false;
     }
     g->entries += (uint32_t)pair_count;
     g->bytes += bytes;
-    ticket_add(g, s);
+    ticket_add(g, s, kind);
     s->unanswered++;
     if (!w->is_commit_set) {
         w->is_commit_set = true;

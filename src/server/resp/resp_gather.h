@@ -35,7 +35,9 @@ struct resp_ticket {
     struct resp_session *session; /* referenced */
     struct resp_ticket *next;     /* of the session */
     struct resp_gather *gather;
-    uint32_t count; /* commands */
+    uint64_t began_ns; /* when the first of its commands had come; for metrics */
+    size_t kind;       /* the row of its commands in their table */
+    uint32_t count;    /* commands */
 };
 
 struct resp_gather {
@@ -50,10 +52,12 @@ struct resp_gather {
     struct resp_ticket tickets[RESP_GATHER_TICKETS];
 };
 
-/* Adds the puts of one command: pairs are key, value, key, value ... The caller has checked the
- * rights and the limits of keys and values. False: there is no room now, or it failed; nothing was
- * added, and the command has to wait or to find out in another way what is wrong. */
-bool resp_gather_add(struct resp_session *s, const struct slice *pairs, size_t pair_count);
+/* Adds the puts of one command of a kind (its row in the table): pairs are key, value, key, value
+ * ... The caller has checked the rights and the limits of keys and values. False: there is no room
+ * now, or it failed; nothing was added, and the command has to wait or to find out in another way
+ * what is wrong. */
+bool resp_gather_add(struct resp_session *s, size_t kind, const struct slice *pairs,
+                     size_t pair_count);
 /* Called at the end of a turn in which something was added. */
 void resp_gather_turn_ended(struct resp_worker *w);
 /* The session has answered this ticket, its oldest. */

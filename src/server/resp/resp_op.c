@@ -179,6 +179,7 @@ static void finish(struct resp_op *op)
     struct resp_session *s = op->session;
     bool is_begun = op->is_begun;
 
+    s->has_error = op->replies.len > 0 && op->replies.data[0] == '-';
     if (!s->is_closed) {
         send_replies(op, s);
     }

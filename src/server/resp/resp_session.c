@@ -3,9 +3,14 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "os/os.h"
+#include "server/request_metrics.h"
+#include "server/resp/resp_command.h"
 #include "server/resp/resp_gather.h"
 #include "server/resp/resp_limits.h"
 #include "server/resp/resp_op.h"
+#include "server/server.h"
+#include "server/slow_log.h"
 
 int resp_session_new(struct conn *c, struct resp_worker *worker, struct resp_session **out)
 {
@@ -64,9 +69,70 @@ struct resp_writer resp_session_writer(struct resp_session *s)
 
 void resp_session_wrote(struct resp_session *s, const struct resp_writer *w)
 {
+    s->has_error = s->has_error || w->has_error;
     if (w->failed) {
         conn_abort(s->conn);
     }
+}
+
+void resp_session_count_begin(struct resp_session *s, const struct resp_command *command)
+{
+    size_t count;
+    const struct resp_command *table = resp_command_table(&count);
+
+    s->has_error = false;
+    if (s->metrics != NULL) {
+        s->kind = command != NULL ? (size_t)(command - table) : count;
+        s->began_ns = os_monotonic_ns(s->worker->os);
+    }
+}
+
+/* Tells the slow log of a command that took too long. */
+static void tell_slow(const struct resp_session *s, size_t kind, bool has_error,
+                      uint64_t duration_ns)
+{
+    struct slow_log *slow_log = s->worker->server != NULL ? server_slow_log(s->worker->server)
+                                                          : NULL;
+    size_t count;
+    const struct resp_command *table = resp_command_table(&count);
+
+    if (slow_log == NULL || !slow_log_wants(slow_log, duration_ns)) {
+        return;
+    }
+    slow_log_add(slow_log,
+                 &(struct slow_request){.protocol = "redis",
+                                        .what = kind < count ? table[kind].name : "other",
+                                        .who = s->principal != NULL ? principal_name(s->principal)
+                                                                    : "anonymous",
+                                        .from = conn_peer(s->conn)->address,
+                                        .id = "",
+                                        .outcome = has_error ? BLOCKDB_EINVAL : BLOCKDB_OK,
+                                        .stage_ns = {[SLOW_ENGINE] = duration_ns}});
+}
+
+void resp_session_count_end(struct resp_session *s)
+{
+    uint64_t duration_ns;
+
+    if (s->metrics != NULL) {
+        duration_ns = os_monotonic_ns(s->worker->os) - s->began_ns;
+        request_metrics_record(s->metrics, loop_index(s->worker->loop), s->kind, s->has_error,
+                               duration_ns);
+        tell_slow(s, s->kind, s->has_error, duration_ns);
+    }
+}
+
+/* The commands of a ticket were answered together. */
+static void count_ticket(const struct resp_session *s, const struct resp_ticket *ticket,
+                         uint64_t now_ns)
+{
+    bool has_error = ticket->gather->call.status != BLOCKDB_OK;
+
+    for (uint32_t i = 0; i < ticket->count; i++) {
+        request_metrics_record(s->metrics, loop_index(s->worker->loop), ticket->kind, has_error,
+                               now_ns - ticket->began_ns);
+    }
+    tell_slow(s, ticket->kind, has_error, now_ns - ticket->began_ns);
 }
 
 bool resp_session_is_busy(const struct resp_session *s)
@@ -118,6 +184,7 @@ void resp_session_finish(struct resp_session *s)
 {
     ASSERT(s->op != NULL);
     s->op = NULL;
+    resp_session_count_end(s);
     go_on(s);
 }
 
@@ -130,6 +197,7 @@ void resp_session_authenticate(struct resp_session *s)
 void resp_session_authenticated(struct resp_session *s)
 {
     s->is_authenticating = false;
+    resp_session_count_end(s);
     go_on(s);
 }
 
@@ -155,6 +223,9 @@ void resp_session_written(struct resp_session *s)
 
         if (!s->is_closed) {
             answer_ticket(s, ticket);
+        }
+        if (s->metrics != NULL) {
+            count_ticket(s, ticket, os_monotonic_ns(s->worker->os));
         }
         s->unanswered -= ticket->count;
         s->first_ticket = ticket->next;

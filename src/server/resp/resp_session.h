@@ -28,6 +28,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct request_metrics;
 struct resp_command;
 struct resp_op;
 struct resp_ticket;
@@ -63,6 +64,12 @@ struct resp_session {
 
     struct resp_ticket *first_ticket; /* oldest */
     struct resp_ticket *last_ticket;
+    /* The command that runs, when it is no gathered write; for metrics, NULL: nobody counts. */
+    struct request_metrics *metrics;
+    size_t kind; /* its row in the table of commands, or one more */
+    uint64_t began_ns;
+    bool has_error; /* of its answer */
+
     uint32_t unanswered;   /* commands of all tickets */
     uint32_t resume_below; /* so few unanswered ones end the waiting */
 
@@ -90,6 +97,10 @@ void resp_session_closed(struct resp_session *s);
 struct resp_writer resp_session_writer(struct resp_session *s);
 /* To be called when replies were written: cuts the connection when memory was short. */
 void resp_session_wrote(struct resp_session *s, const struct resp_writer *w);
+
+/* A command that is no gathered write begins; and was answered. */
+void resp_session_count_begin(struct resp_session *s, const struct resp_command *command);
+void resp_session_count_end(struct resp_session *s);
 
 /* Whether something is under way. */
 bool resp_session_is_busy(const struct resp_session *s);

@@ -167,6 +167,7 @@ void resp_write_error(struct resp_writer *w, const char *code, const char *forma
     char line[LINE_BYTES_MAX];
     va_list args;
 
+    w->has_error = true;
     va_start(args, format);
     (void)vsnprintf(message, sizeof(message), format, args); /* what is too long is cut */
     va_end(args);

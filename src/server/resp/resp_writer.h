@@ -23,11 +23,12 @@ struct resp_writer {
     struct buf *out;
     unsigned version; /* 2 or 3 */
     bool failed;
+    bool has_error; /* an error was written */
 };
 
 static inline struct resp_writer resp_writer_of(struct buf *out, unsigned version)
 {
-    return (struct resp_writer){.out = out, .version = version, .failed = false};
+    return (struct resp_writer){.out = out, .version = version};
 }
 
 void resp_write_ok(struct resp_writer *w);
