@@ -257,6 +257,19 @@ static void skip(struct http_conn *hc)
 /* ---- Heads -------------------------------------------------------------------------------------
  */
 
+/* A head beyond the limit: is it the first line, or those behind it? */
+static void refuse_long(struct http_conn *hc, struct slice in)
+{
+    size_t max = hc->limits.max_header_size;
+
+    if (memchr(in.data, '\n', in.len < max ? in.len : max) == NULL) {
+        refuse_head(hc, 414, "LimitExceeded", "the request target is too long");
+    } else {
+        refuse_head(hc, 431, "HeadersTooLarge",
+                    "the head of the request is longer than [server] max_header_size");
+    }
+}
+
 /* Nothing that begins like this becomes a request. */
 static bool is_no_head(struct http_conn *hc, struct slice in)
 {
@@ -278,12 +291,7 @@ static bool is_no_head(struct http_conn *hc, struct slice in)
     if (in.len < hc->limits.max_header_size) {
         return false;
     }
-    if (line_feed == NULL) {
-        refuse_head(hc, 414, "LimitExceeded", "the request target is too long");
-    } else {
-        refuse_head(hc, 431, "HeadersTooLarge",
-                    "the head of the request is longer than [server] max_header_size");
-    }
+    refuse_long(hc, in);
     return true;
 }
 
@@ -358,8 +366,7 @@ static bool next_head(struct http_conn *hc)
         return is_no_head(hc, in);
     }
     if (len > hc->limits.max_header_size) {
-        refuse_head(hc, 431, "HeadersTooLarge",
-                    "the head of the request is longer than [server] max_header_size");
+        refuse_long(hc, in);
         return true;
     }
     take_head(hc, len);
