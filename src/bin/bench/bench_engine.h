@@ -92,6 +92,9 @@ struct bench_engine {
      * one. */
     int64_t (*process)(void *db);
 
+    /* Appends a server's metrics as text; NULL for others. */
+    int (*metrics)(void *db, struct buf *out, struct error *err);
+
     /* NULL for engines without versions and evidence. */
     /* The number of entries so far: any seq below reads the past. */
     int (*seq_count)(void *session, uint64_t *out_count, struct error *err);

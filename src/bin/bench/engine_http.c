@@ -309,6 +309,29 @@ static int verify(void *db, unsigned threads, uint64_t *out_entries, struct erro
     return rc;
 }
 
+static int metrics(void *db, struct buf *out, struct error *err)
+{
+    struct blockdb_client_request request = BLOCKDB_CLIENT_REQUEST_INIT;
+    struct blockdb_client_answer answer = {0};
+    void *session;
+    int rc = session_new(db, &session, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    request.target = "/metrics";
+    rc = blockdb_client_request(((struct session *)session)->client, &request, &answer, err);
+    if (rc == BLOCKDB_OK && answer.status != 200) {
+        rc = error_set(err, BLOCKDB_EDENIED, "/metrics was answered by %d", answer.status);
+    }
+    if (rc == BLOCKDB_OK && buf_append(out, answer.body.data, answer.body.len) < 0) {
+        rc = error_set_no_memory(err);
+    }
+    blockdb_client_answer_deinit(&answer);
+    session_free(session);
+    return rc;
+}
+
 const struct bench_engine bench_engine_http = {
     .name = "http",
     .title = "BlockDB by HTTP",
@@ -316,6 +339,7 @@ const struct bench_engine bench_engine_http = {
     .open = engine_open,
     .close = engine_close,
     .process = process,
+    .metrics = metrics,
     .session_new = session_new,
     .session_free = session_free,
     .put = put,

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "base/units.h"
+#include "bin/bench/targets.h"
 #include "os/os.h"
 
 #include <inttypes.h>
@@ -429,6 +430,10 @@ static int check_servers(const struct plan *plan, struct error *err)
                          "--redis and --durability do not go together: the Redis protocol cannot "
                          "ask for it, the server decides");
     }
+    if (plan->targets && (plan->engine_count != 1 || plan->engines[0] != &bench_engine_http)) {
+        return error_set(err, BLOCKDB_EINVAL,
+                         "targets measures one server by HTTP: leave out --engines and --redis");
+    }
     if (plan->server != NULL && plan->server[0] == '\0') {
         return error_set(err, BLOCKDB_EINVAL, "--server-program is empty");
     }
@@ -514,6 +519,8 @@ int plan_parse(struct plan *plan, int argc, char *const *argv, struct error *err
         at++;
     } else if (argc > 1 && strcmp(argv[1], "targets") == 0) {
         plan->targets = true;
+        plan->value_len = TARGETS_VALUE_LEN;
+        plan->duration_ms = TARGETS_DURATION_MS;
         at++;
     } else if (argc > 1 && strcmp(argv[1], "run") == 0) {
         at++;

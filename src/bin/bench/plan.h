@@ -26,6 +26,7 @@ struct plan_item {
     unsigned threads;
     double rate;          /* 0: the plan's */
     uint64_t duration_ms; /* 0: the plan's */
+    uint64_t steps;       /* 0: as many as the plan's keys or reads */
 };
 
 struct plan {

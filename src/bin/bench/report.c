@@ -6,7 +6,6 @@
 #include <stdio.h>
 
 #define CELL_MAX 40
-#define NOISE_CORES 0.25
 #define MB 1e6
 
 /* "12.3 M", "456 k", "78.9": three digits. */
@@ -67,7 +66,7 @@ void report_print_result(struct out *out, const struct result *r)
     out_format(out, "%9.2f",
                r->ops > 0 ? (double)(r->cpu_ns + r->settle_cpu_ns) / 1e3 / (double)r->ops : 0);
     out_format(out, "%9.2f%6.1f s%s", result_write_amplification(r), (double)r->settle_ns / 1e9,
-               r->others_cores > NOISE_CORES ? "  (other processes were busy)" : "");
+               r->others_cores > RESULT_NOISE_CORES ? "  (other processes were busy)" : "");
     if (r->rate > 0) {
         out_format(out, "  (%.0f/s were due; %llu began late, %llu not at all)", r->rate,
                    (unsigned long long)r->late, (unsigned long long)r->missed);
@@ -140,7 +139,7 @@ static void print_comparison_row(struct out *out, const struct report *report,
         results_summarise(report->results, row, plan->engines[i], &s);
         format_rate(text, s.ops_per_s);
         out_format(out, " %s%s |", s.rounds > 0 ? text : "-",
-                   s.others_cores > NOISE_CORES ? " *" : "");
+                   s.others_cores > RESULT_NOISE_CORES ? " *" : "");
     }
     for (i = 1; i < plan->engine_count; i++) {
         results_summarise(report->results, row, plan->engines[i], &s);

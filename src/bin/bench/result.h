@@ -13,6 +13,9 @@
 
 struct workload;
 
+/* With more processors than this used by others a result is marked. */
+#define RESULT_NOISE_CORES 0.25
+
 struct latency {
     uint64_t p50_ns, p90_ns, p99_ns, p999_ns, p9999_ns, max_ns;
     double mean_ns;

@@ -354,6 +354,9 @@ static int job_make(struct trial *trial, const struct plan_item *item, struct cr
     if (workload->scans) {
         job->steps = (plan->reads + SCANS_PER_READS - 1) / SCANS_PER_READS;
     }
+    if (item->steps > 0) {
+        job->steps = item->steps;
+    }
     if (workload->mixes) {
         job->pattern.mix = &trial->mix;
         mix_reset(&trial->mix, plan->num);
@@ -404,6 +407,12 @@ static int log_histogram(struct trial *trial, const struct result *result,
     return trial->histograms != NULL ? hdr_log_append(trial->histograms, title, h) : BLOCKDB_OK;
 }
 
+/* Reads that are all that was done are told as the whole. */
+static bool is_part_told(const struct crew_outcome *outcomes, unsigned part)
+{
+    return outcomes[part].steps > 0 && (part != CREW_READS || outcomes[CREW_WRITES].steps > 0);
+}
+
 /* Turns what a crew did into results, one for each part of it. */
 static int fill_results(struct trial *trial, const struct crew_outcome *outcomes,
                         struct result results[CREW_PARTS], struct error *err)
@@ -412,8 +421,10 @@ static int fill_results(struct trial *trial, const struct crew_outcome *outcomes
     int rc = BLOCKDB_OK;
 
     for (i = 0; i < CREW_PARTS && rc == BLOCKDB_OK; i++) {
-        outcome_to_result(&outcomes[i], &results[i]);
-        if (results[i].ops > 0) {
+        if (is_part_told(outcomes, i) || i == CREW_ALL) {
+            outcome_to_result(&outcomes[i], &results[i]);
+        }
+        if (is_part_told(outcomes, i)) {
             rc = log_histogram(trial, &results[i], &outcomes[i].latency);
         }
     }
@@ -513,6 +524,13 @@ static int measure(struct trial *trial, const struct plan_item *item,
     return rc < 0 ? rc : disk_usage_read(trial->os, trial->dir, &result->disk, err);
 }
 
+int trial_prepare(struct trial *trial, const struct workload *workload, struct error *err)
+{
+    int rc = prepare(trial, workload->need, err);
+
+    return rc == 0 && workload->signs ? prepare_key(trial, err) : rc;
+}
+
 int trial_run_item(struct trial *trial, const struct plan_item *item, struct error *err)
 {
     static const char *const parts[CREW_PARTS] = {[CREW_ALL] = "",
@@ -535,10 +553,7 @@ int trial_run_item(struct trial *trial, const struct plan_item *item, struct err
     if (!workload_fits(item->workload, trial->engine)) {
         return BLOCKDB_OK;
     }
-    rc = prepare(trial, item->workload->need, err);
-    if (rc == 0 && item->workload->signs) {
-        rc = prepare_key(trial, err);
-    }
+    rc = trial_prepare(trial, item->workload, err);
     if (rc == 0) {
         rc = measure(trial, item, results, err);
     }

@@ -49,6 +49,9 @@ RESULT_MUST_BE_USED int trial_run(struct trial *trial, const char *dir, struct e
  * closes and removes the database, and returns rc or what failed then. trial_end() must follow also
  * after a failure of trial_begin(). */
 RESULT_MUST_BE_USED int trial_begin(struct trial *trial, const char *dir, struct error *err);
+/* Brings the database into the state that a workload starts from, as trial_run_item() also does. */
+RESULT_MUST_BE_USED int trial_prepare(struct trial *trial, const struct workload *workload,
+                                      struct error *err);
 RESULT_MUST_BE_USED int trial_run_item(struct trial *trial, const struct plan_item *item,
                                        struct error *err);
 RESULT_MUST_BE_USED int trial_end(struct trial *trial, int rc, struct error *err);
