@@ -638,17 +638,22 @@ static bool fail_at(void *context)
     return (*left)-- == 0;
 }
 
-/* The thread is never started, so that nobody else allocates meanwhile. */
+/* The thread is never started, and a database that is only read has none, so that nobody else
+ * allocates meanwhile. */
 static void test_allocation_failures_of_start(void **state)
 {
     const struct os_fault_plan no_threads = {.classes = OS_FAULT_THREAD, .nth = 1, .forever = true};
     struct fixture *f = *state;
     struct os_fault *faults = os_fault_new(os_real());
     struct token token;
+    struct error open_err;
     int rc = BLOCKDB_ENOMEM;
 
     add_user(f, "ann", PASSWORD, "reader");
     add_token(f, "reader:a/", 0, &token);
+    assert_int_equal(blockdb_close(f->db, &open_err), 0);
+    assert_int_equal(blockdb_open(f->dir, NULL, BLOCKDB_OPEN_READ_ONLY, &f->db, &open_err), 0);
+    f->options.db = f->db;
     f->options.settings.anonymous_role = "reader";
     f->options.os = os_fault_os(faults);
     os_fault_arm(faults, &no_threads);
