@@ -254,7 +254,7 @@ bool auth_queue(struct auth *auth, struct auth_job *job)
     return taken;
 }
 
-static struct auth_job *pop_locked(struct auth *auth)
+static struct auth_job *pop_locked(struct auth *auth) REQUIRES(auth->mu)
 {
     struct auth_job *job = auth->first;
 
@@ -267,7 +267,7 @@ static struct auth_job *pop_locked(struct auth *auth)
 }
 
 /* Looks at the users for all who asked so far. Called and left with mu held. */
-static void look_locked(struct auth *auth)
+static void look_locked(struct auth *auth) REQUIRES(auth->mu)
 {
     uint64_t number = auth->look_asked;
     struct error err = {0};

@@ -179,8 +179,8 @@ static void test_users_damaged(void **state)
         U("1", "\"user\"", "\"ann\"", "\"\"", "[]", "0"),
         U("1", "\"user\"", "\"ann\"", "\"\"", "[]", "false,\"more\":1"),
         U("1", "\"user\"", "\"ann\"", "\"\"", "[]", "false,\"disabled\":true"),
-        "{\"version\":1,\"type\":\"user\",\"name\":\"ann\",\"password\":\"\",\"roles\":[],"
-        "\"by\":\"x\"}",
+        ("{\"version\":1,\"type\":\"user\",\"name\":\"ann\",\"password\":\"\",\"roles\":[],"
+         "\"by\":\"x\"}"),
     };
     struct user_record read = {0};
     struct error err;
