@@ -10,6 +10,8 @@
 #include <math.h>
 
 #define DECIMALS 6
+#define DIGITS_MAX 20                   /* of 2^64 - 1 */
+#define EACH_BYTE 0x0101010101010101ULL /* times c: c in each of eight bytes */
 
 void json_writer_init(struct json_writer *w, struct buf *out)
 {
@@ -160,13 +162,35 @@ size_t json_escape_one(struct slice text, char out[JSON_ESCAPE_BYTES_MAX], size_
     return len;
 }
 
-/* How many bytes at the start of text can be copied as they are. */
-static size_t plain_len(struct slice text)
+/* Whether one of eight bytes is zero. */
+static bool has_zero(uint64_t word)
+{
+    return ((word - EACH_BYTE) & ~word & (EACH_BYTE * 0x80)) != 0;
+}
+
+/* Whether one of eight bytes cannot be copied as it is; is_utf8: those of longer characters can. */
+static bool has_special(uint64_t word, bool is_utf8)
+{
+    bool has_control = ((word - EACH_BYTE * 0x20) & ~word & (EACH_BYTE * 0x80)) != 0;
+
+    return has_control || has_zero(word ^ EACH_BYTE * '"') || has_zero(word ^ EACH_BYTE * '\\') ||
+           has_zero(word ^ EACH_BYTE * 0x7f) || (!is_utf8 && (word & EACH_BYTE * 0x80) != 0);
+}
+
+/* How many bytes at the start of text can be copied as they are; is_utf8: text is well-formed. */
+static size_t plain_len(struct slice text, bool is_utf8)
 {
     size_t n = 0;
+    uint64_t word;
 
-    while (n < text.len && text.data[n] >= 0x20 && text.data[n] < 0x7f && text.data[n] != '"' &&
-           text.data[n] != '\\') {
+    for (; text.len - n >= sizeof(word); n += sizeof(word)) {
+        memcpy(&word, text.data + n, sizeof(word));
+        if (has_special(word, is_utf8)) {
+            break;
+        }
+    }
+    while (n < text.len && text.data[n] >= 0x20 && text.data[n] != 0x7f && text.data[n] != '"' &&
+           text.data[n] != '\\' && (text.data[n] < 0x80 || is_utf8)) {
         n++;
     }
     return n;
@@ -174,10 +198,12 @@ static size_t plain_len(struct slice text)
 
 static void put_quoted(struct json_writer *w, struct slice text)
 {
+    bool is_utf8 = utf8_valid(text);
+
     put(w, "\"", 1);
     while (text.len > 0 && w->status == BLOCKDB_OK) {
         char escaped[JSON_ESCAPE_BYTES_MAX];
-        size_t used = plain_len(text);
+        size_t used = plain_len(text, is_utf8);
 
         if (used > 0) {
             put(w, (const char *)text.data, used);
@@ -214,8 +240,15 @@ void json_writer_text(struct json_writer *w, const char *text)
 
 void json_writer_u64(struct json_writer *w, uint64_t value)
 {
+    char digits[DIGITS_MAX];
+    size_t at = sizeof(digits);
+
     begin_value(w);
-    note(w, buf_appendf(w->out, "%" PRIu64, value));
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    put(w, digits + at, sizeof(digits) - at);
 }
 
 void json_writer_i64(struct json_writer *w, int64_t value)

@@ -148,6 +148,19 @@ static bool date_exists(struct date date)
            date.day <= lengths[date.month - 1] + (unsigned)(date.month == 2 && leap);
 }
 
+/* Writes the last `count` digits of value at *at, which moves behind them, and `mark`. */
+static void put_digits(char **at, unsigned value, size_t count, char mark)
+{
+    size_t i;
+
+    for (i = count; i > 0; i--) {
+        (*at)[i - 1] = (char)('0' + value % 10);
+        value /= 10;
+    }
+    (*at)[count] = mark;
+    *at += count + 1;
+}
+
 void text_format_time(char out[TEXT_TIME_BYTES], uint64_t time_ms)
 {
     uint64_t ms = time_ms < TIME_MS_MAX ? time_ms : TIME_MS_MAX;
@@ -155,10 +168,14 @@ void text_format_time(char out[TEXT_TIME_BYTES], uint64_t time_ms)
     unsigned day_second = (unsigned)(seconds % S_PER_DAY);
     struct date date = date_of_days(seconds / S_PER_DAY);
 
-    (void)snprintf(out, TEXT_TIME_BYTES, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", date.year,
-                   date.month, date.day, day_second / S_PER_HOUR,
-                   day_second % S_PER_HOUR / S_PER_MIN, day_second % S_PER_MIN,
-                   (unsigned)(ms % MS_PER_S));
+    put_digits(&out, date.year, 4, '-');
+    put_digits(&out, date.month, 2, '-');
+    put_digits(&out, date.day, 2, 'T');
+    put_digits(&out, day_second / S_PER_HOUR, 2, ':');
+    put_digits(&out, day_second % S_PER_HOUR / S_PER_MIN, 2, ':');
+    put_digits(&out, day_second % S_PER_MIN, 2, '.');
+    put_digits(&out, (unsigned)(ms % MS_PER_S), 3, 'Z');
+    *out = '\0';
 }
 
 /* Takes one byte if it is one of the given ones. */

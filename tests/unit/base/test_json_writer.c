@@ -261,11 +261,58 @@ static void test_levels(void **state)
     buf_deinit(&lines.text);
 }
 
+/* What a string becomes, made one character at a time. */
+static void escape_slowly(struct slice text, struct buf *out)
+{
+    OK(buf_append_u8(out, '"'));
+    while (text.len > 0) {
+        char escaped[JSON_ESCAPE_BYTES_MAX];
+        size_t used;
+
+        OK(buf_append(out, escaped, json_escape_one(text, escaped, &used)));
+        text = slice_of(text.data + used, text.len - used);
+    }
+    OK(buf_append_u8(out, '"'));
+}
+
+static void assert_escaped(const uint8_t *bytes, size_t len)
+{
+    AUTO(buf_deinit) struct buf expected = {0};
+    AUTO(buf_deinit) struct buf b = {0};
+    struct json_writer w;
+
+    escape_slowly(slice_of(bytes, len), &expected);
+    json_writer_init(&w, &b);
+    json_writer_string(&w, slice_of(bytes, len));
+    OK(json_writer_finish(&w));
+    assert_true(slice_equal(buf_slice(&b), buf_slice(&expected)));
+}
+
+/* Every byte at every place of a text that is read eight bytes at a time. */
+static void test_every_byte_at_every_place(void **state)
+{
+    static const char around[] = "abcdefghijklmnopqr\xc3\xa9uvwxyz";
+    uint8_t text[sizeof(around) - 1];
+    size_t place;
+    unsigned c;
+
+    (void)state;
+    for (place = 0; place < sizeof(text); place++) {
+        for (c = 0; c < 256; c++) {
+            memcpy(text, around, sizeof(text));
+            text[place] = (uint8_t)c;
+            assert_escaped(text, sizeof(text));
+            assert_escaped(text, place + 1);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_everything),
         cmocka_unit_test(test_strings_are_escaped),
+        cmocka_unit_test(test_every_byte_at_every_place),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_a_failure_is_sticky),
         cmocka_unit_test(test_lines_of_text),
