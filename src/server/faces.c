@@ -11,6 +11,8 @@
 
 #include <blockdb/blockdb.h>
 
+#define WORKERS_AUTO_MAX 16 /* as server_config.c decides for worker_threads = 0 */
+
 struct faces {
     struct blockdb *db;
     struct routes *routes;
@@ -32,7 +34,9 @@ static int make_http(struct faces *faces, const struct faces_options *options, s
                                 .logger = options->logger,
                                 .limits = HTTP_LIMITS_INIT,
                                 .context = faces->routes};
+    uint64_t workers = config_number(options->config, "server.worker_threads");
 
+    http.loop_count = workers > 0 ? (unsigned)workers : WORKERS_AUTO_MAX;
     http.routes = routes_table(faces->routes, &http.route_count);
     return http_new(&http, &faces->http, err);
 }
