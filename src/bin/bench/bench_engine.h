@@ -47,6 +47,10 @@ struct bench_pair {
 /* Called for each entry of a scan; borrows. Not 0 ends the scan with that code. */
 typedef int (*bench_visit_fn)(void *arg, struct slice key, struct slice value);
 
+/* Called for each key of a pipeline, in order: status is 0, ENOTFOUND, or a failure told in err.
+ * Not 0 ends the pipeline with that code. */
+typedef int (*bench_answer_fn)(void *arg, int status, struct slice value, struct error *err);
+
 /* How a put that was submitted is answered. */
 struct bench_answer {
     enum blockdb_durability durability;
@@ -76,6 +80,12 @@ struct bench_engine {
     /* Visits at most count entries from the first key >= start on. NULL: keys have no order. */
     int (*scan)(void *session, struct slice start, size_t count, bench_visit_fn visit, void *arg,
                 struct error *err);
+
+    /* Several commands sent at once, then their answers: both NULL for engines that cannot. */
+    int (*put_each)(void *session, const struct bench_pair *pairs, size_t count,
+                    enum blockdb_durability durability, struct error *err);
+    int (*get_each)(void *session, const struct bench_pair *pairs, size_t count,
+                    bench_answer_fn answer, void *arg, struct error *err);
 
     /* Puts without waiting; NULL for engines that cannot. */
     int (*submit)(void *session, const struct bench_pair *pair, const struct bench_answer *answer,

@@ -233,6 +233,29 @@ static int put_many(void *session, const struct bench_pair *pairs, size_t count,
     return rc < 0 ? rc : expect_ok(s, err);
 }
 
+static int put_each(void *session, const struct bench_pair *pairs, size_t count,
+                    enum blockdb_durability durability, struct error *err)
+{
+    struct session *s = session;
+    size_t i;
+    int rc = check_durability(s, durability, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    for (i = 0; rc == BLOCKDB_OK && i < count; i++) {
+        struct slice words[] = {
+            word("SET"), remote_key_of(&s->opened->remote, pairs[i].key, &s->key), pairs[i].value};
+
+        rc = redis_link_words(&s->link, words, 3);
+    }
+    rc = flush(s, rc, err);
+    for (i = 0; rc == BLOCKDB_OK && i < count; i++) {
+        rc = expect_ok(s, err);
+    }
+    return rc;
+}
+
 /* MULTI, SET, EXEC behind the WATCH of get_to_change. */
 static int put_changed(void *session, const struct bench_pair *pair,
                        enum blockdb_durability durability, struct error *err)
@@ -304,6 +327,29 @@ static int get(void *session, struct slice key, struct slice *out_value, struct 
     return rc < 0 ? rc : take_value(s, out_value, err);
 }
 
+static int get_each(void *session, const struct bench_pair *pairs, size_t count,
+                    bench_answer_fn answer, void *arg, struct error *err)
+{
+    struct session *s = session;
+    size_t i;
+    int rc = BLOCKDB_OK;
+
+    for (i = 0; rc == BLOCKDB_OK && i < count; i++) {
+        struct slice words[] = {word("GET"),
+                                remote_key_of(&s->opened->remote, pairs[i].key, &s->key)};
+
+        rc = redis_link_words(&s->link, words, 2);
+    }
+    rc = flush(s, rc, err);
+    for (i = 0; rc == BLOCKDB_OK && i < count; i++) {
+        struct slice value = {0};
+        int status = take_value(s, &value, err);
+
+        rc = answer(arg, status, value, err);
+    }
+    return rc;
+}
+
 static int get_to_change(void *session, struct slice key, struct slice *out_value,
                          struct error *err)
 {
@@ -333,6 +379,8 @@ const struct bench_engine bench_engine_redis = {
     .session_free = session_free,
     .put = put,
     .put_many = put_many,
+    .put_each = put_each,
+    .get_each = get_each,
     .get_to_change = get_to_change,
     .put_changed = put_changed,
     .get = get,

@@ -21,7 +21,7 @@
     "fillseq,fillrandom,fillbatch,fillsync,overwrite,readrandom,readmissing,readhot,seekrandom,"   \
     "readwhilewriting,history,asof,verify,reopen,recover"
 #define WORKLOADS_REMOTE                                                                           \
-    "fillrandom:10,overwrite:10,readrandom:10,readmissing:10,readhot:10,seekrandom,ycsb-a:10,"     \
+    "fillrandom:10,fillpipe:10,overwrite:10,readrandom:10,readpipe:10,seekrandom,ycsb-a:10,"       \
     "ycsb-b:10,ycsb-c:10,ycsb-d:10,ycsb-e:10,ycsb-f:10"
 #define NUM_EMBEDDED 1000000
 #define NUM_REMOTE 20000
@@ -70,6 +70,8 @@ static const struct option options[] = {
     {"--value-size", OPTION_SIZE, FIELD(value_len), 0, VALUE_LEN_MAX, "SIZE", "default 100"},
     {"--batch", OPTION_NUMBER, FIELD(batch), 1, PLAN_BATCH_MAX, "N",
      "entries of a batch; default 100"},
+    {"--pipeline", OPTION_NUMBER, FIELD(pipeline), 1, PLAN_BATCH_MAX, "N",
+     "commands sent at once by fillpipe and readpipe; default 16"},
     {"--duration", OPTION_DURATION, FIELD(duration_ms), 1, 86400000, "TIME",
      "end each workload after this time, such as 10s, if not before"},
     {"--rate", OPTION_NUMBER, FIELD(rate), 1, RATE_MAX, "N",
@@ -508,6 +510,7 @@ int plan_parse(struct plan *plan, int argc, char *const *argv, struct error *err
         .key_len = 16,
         .value_len = 100,
         .batch = 100,
+        .pipeline = 16,
         .seed = 1,
         .cache_bytes = CACHE_DEFAULT,
         .write_buffer_bytes = WRITE_BUFFER_DEFAULT,

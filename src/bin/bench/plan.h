@@ -47,6 +47,7 @@ struct plan {
     uint64_t key_len;
     uint64_t value_len;
     uint64_t batch;
+    uint64_t pipeline;
     uint64_t seed;
     uint64_t duration_ms; /* 0: by number of operations */
     uint64_t rounds;

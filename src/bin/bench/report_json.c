@@ -29,6 +29,7 @@ static void write_plan(struct json_writer *w, const struct report *report)
     json_writer_member_u64(w, "key_size", plan->key_len);
     json_writer_member_u64(w, "value_size", plan->value_len);
     json_writer_member_u64(w, "batch", plan->batch);
+    json_writer_member_u64(w, "pipeline", plan->pipeline);
     json_writer_member_u64(w, "seed", plan->seed);
     json_writer_member_u64(w, "duration_ms", plan->duration_ms);
     json_writer_member_u64(w, "rounds", plan->rounds);

@@ -325,11 +325,14 @@ static void account(struct result *result, int64_t process, const struct meter *
     }
 }
 
-/* Steps a second: a batch of --batch entries is one. */
+/* Steps a second: a batch of --batch entries is one, and so are --pipeline commands. */
 static double step_rate(const struct trial *trial, const struct plan_item *item)
 {
     double rate = item->rate > 0 ? item->rate : (double)trial->plan->rate;
 
+    if (item->workload->pipelined) {
+        return rate / (double)trial->plan->pipeline;
+    }
     return item->workload->batched ? rate / (double)trial->plan->batch : rate;
 }
 
@@ -350,6 +353,10 @@ static int job_make(struct trial *trial, const struct plan_item *item, struct cr
     if (workload->batched) {
         job->pattern.batch = (unsigned)plan->batch;
         job->steps = (plan->num + plan->batch - 1) / plan->batch;
+    }
+    if (workload->pipelined) {
+        job->pattern.batch = (unsigned)plan->pipeline;
+        job->steps = (job->steps + plan->pipeline - 1) / plan->pipeline;
     }
     if (workload->scans) {
         job->steps = (plan->reads + SCANS_PER_READS - 1) / SCANS_PER_READS;
@@ -386,7 +393,9 @@ static int job_make(struct trial *trial, const struct plan_item *item, struct cr
 
 static void outcome_to_result(const struct crew_outcome *outcome, struct result *result)
 {
-    result->ops = result->workload->batched ? outcome->entries : outcome->steps;
+    bool is_many = result->workload->batched || result->workload->pipelined;
+
+    result->ops = is_many ? outcome->entries : outcome->steps;
     result->entries = outcome->entries;
     result->user_bytes = outcome->bytes;
     result->elapsed_ns = outcome->elapsed_ns;

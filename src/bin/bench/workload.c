@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "bin/bench/pipeline.h"
 #include "bin/bench/submit.h"
 #include "bin/bench/whole.h"
 #include "bin/bench/ycsb.h"
@@ -89,8 +90,12 @@ static int step_overwrite(struct worker *w, uint64_t n, struct error *err)
     return worker_put(w, dataset_pick(w->data, &w->random), err);
 }
 
-/* Batch n holds the scattered keys from n * batch on. */
-static int step_fill_batch(struct worker *w, uint64_t n, struct error *err)
+void worker_fill_key(struct worker *w, unsigned slot, uint64_t i)
+{
+    dataset_key(w->data, i, false, w->buffer + (w->data->key_len + w->data->value_len) * slot);
+}
+
+unsigned worker_fill_batch(struct worker *w, uint64_t n)
 {
     uint64_t first = n * w->batch;
     unsigned used = 0;
@@ -99,6 +104,13 @@ static int step_fill_batch(struct worker *w, uint64_t n, struct error *err)
         fill_pair(w, used, dataset_scatter(w->data, first + used));
         used++;
     }
+    return used;
+}
+
+static int step_fill_batch(struct worker *w, uint64_t n, struct error *err)
+{
+    unsigned used = worker_fill_batch(w, n);
+
     return w->engine->put_many(w->session, w->pairs, used, w->durability, err);
 }
 
@@ -352,6 +364,13 @@ static const struct workload workloads[] = {
              "workload names threads, as an event loop does; BlockDB only",
      .need = WORKLOAD_EMPTY,
      .whole = submit_run},
+    {.name = "fillpipe",
+     .help = "put in random order, --pipeline commands sent at once; an operation is a command, a "
+             "latency all of them; Redis protocol only",
+     .need = WORKLOAD_EMPTY,
+     .writes = true,
+     .pipelined = true,
+     .step = pipeline_step_fill},
     {.name = "overwrite",
      .help = "put new values under random keys that exist",
      .need = WORKLOAD_KEYS,
@@ -369,6 +388,11 @@ static const struct workload workloads[] = {
      .help = "get keys of a skewed distribution: half of the reads go to 0.4 % of the keys",
      .need = WORKLOAD_KEYS,
      .step = step_read_hot},
+    {.name = "readpipe",
+     .help = "get random keys, --pipeline commands sent at once; as fillpipe",
+     .need = WORKLOAD_KEYS,
+     .pipelined = true,
+     .step = pipeline_step_read},
     {.name = "seekrandom",
      .help = "seek a random key and read 100 entries; an operation is a scan",
      .need = WORKLOAD_KEYS,
@@ -491,6 +515,9 @@ bool workload_fits(const struct workload *workload, const struct bench_engine *e
     }
     if (workload->whole == whole_reopen || workload->whole == whole_recover) {
         return !engine->is_remote;
+    }
+    if (workload->pipelined) {
+        return engine->put_each != NULL;
     }
     if (workload->step == step_history) {
         return engine->history != NULL;

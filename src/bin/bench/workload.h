@@ -45,8 +45,9 @@ struct worker {
 
     /* Kept by the step. */
     uint64_t entries;
-    uint64_t bytes; /* of keys and values that went in or came out */
-    bool wrote;     /* workloads that mix: whether the last step wrote */
+    uint64_t bytes;  /* of keys and values that went in or came out */
+    uint64_t replay; /* reads that are pipelined: random when their keys were chosen */
+    bool wrote;      /* workloads that mix: whether the last step wrote */
 
     /* Scratch of the step. */
     uint8_t *buffer; /* batch keys and values */
@@ -67,6 +68,7 @@ struct workload {
     bool writes;             /* its operations are entries of the database, num of them */
     bool synced;             /* acknowledged durably unless --durability asks for more */
     bool batched;            /* a step writes one batch */
+    bool pipelined;          /* a step sends --pipeline commands at once */
     bool scans;              /* a step reads many entries: a tenth of the reads */
     bool proves;             /* of sealed entries */
     bool signs;              /* needs a signed head */
@@ -91,6 +93,10 @@ void worker_deinit(struct worker *w);
 /* For steps, here and elsewhere. Keys go by their numbers; all count what they did. */
 /* Makes the worker's first pair that of key i, in the generation it writes. */
 void worker_fill_pair(struct worker *w, uint64_t i);
+/* Makes the key alone, of pair `slot`. */
+void worker_fill_key(struct worker *w, unsigned slot, uint64_t i);
+/* Makes pairs of the scattered keys from n * batch on; how many there are. */
+unsigned worker_fill_batch(struct worker *w, uint64_t n);
 RESULT_MUST_BE_USED int worker_put(struct worker *w, uint64_t i, struct error *err);
 /* Reads key i and judges the value. */
 RESULT_MUST_BE_USED int worker_get(struct worker *w, uint64_t i, struct error *err);
