@@ -4,7 +4,7 @@
  * is behind them, and with it the C++ libraries, is loaded by the first one that needs it.
  *
  * The program links this in place of json.cpp and toml.cpp; both are in libblockdb-shim.so, which
- * is installed with it. docs/adr/0013 has what that saves.
+ * is installed with it. docs/adr/0016 has what that saves.
  *
  * Threads:   as in json.h and toml.h.
  * Ownership: the same.

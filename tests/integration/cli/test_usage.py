@@ -44,7 +44,7 @@ class Usage(CliTest):
                            (['scan', '--json', '-o', 'raw'], 'exclude'),
                            (['put', 'k', 'v', '--wait', 'soon'], 'not a duration'),
                            (['import', '-', '--format', 'x'], 'one of jsonl|csv|lines'),
-                           (['token', 'k'], "no command 'token' yet"), ([], 'no command')):
+                           (['txn', 'k'], "no command 'txn' yet"), ([], 'no command')):
             result = self.cli(*args)
             self.assertEqual(result.code, 2, (args, result.err))
             self.assertIn(says, result.err)
@@ -52,11 +52,12 @@ class Usage(CliTest):
         self.assertFalse(os.path.exists(self.db))
 
     def test_no_server(self):
-        for args in (['get', 'k'], ['--url', 'http://x', 'get', 'k'],
-                     ['--url', 'http://x', '--data-dir', self.db, 'get', 'k']):
-            result = self.run_bare(*args)
-            self.assertEqual(result.code, 2)
-            self.assertIn('--data-dir', result.err)
+        result = self.run_bare('--url', 'http://127.0.0.1:1', 'get', 'k')
+        self.assertEqual(result.code, 6)
+        self.assertIn('--data-dir', result.err)
+        both = self.run_bare('--url', 'http://127.0.0.1:1', '--data-dir', self.db, 'get', 'k')
+        self.assertEqual(both.code, 2)
+        self.assertIn('exclude each other', both.err)
 
     def test_colour_only_on_a_terminal(self):
         self.assertNotIn('\x1b', self.fails(2, 'gett').err)

@@ -82,7 +82,7 @@ class Commands(Case):
 
     @staticmethod
     def timeless(text):
-        """Without times, which differ, and seqs: a directory ends a block each time it is closed."""
+        """Without times, and seqs: a directory ends a block each time it is closed."""
         text = re.sub(r'\d{4}-\d\d-\d\dT[\d:.]+Z', 'TIME', text)
         text = re.sub(r'(?m)^ +\d+ ', 'SEQ ', text)
         return re.sub(r'("seq":|"first_seq":|seq |to |entry )\d+', 'SEQ', text)
@@ -231,7 +231,8 @@ class Evidence(Case):
         env = self.environment(BLOCKDB_URL='http://127.0.0.1:%d' % other.port)
         for i in range(9):
             self.cli('put', 'a', 'x%d' % i, env=env)
-        for args in (['checkpoint'], ['verify'], ['prove', 'a'], ['get', 'a', '--verify', '--key', self.vkey]):
+        for args in (['checkpoint'], ['verify'], ['prove', 'a'],
+                     ['get', 'a', '--verify', '--key', self.vkey]):
             self.assertIn('--forget-pin', self.cli(*args, env=env, code=5))
         self.cli('--forget-pin', 'checkpoint', env=env)
         self.cli('checkpoint', env=env)
