@@ -19,6 +19,12 @@ static uint64_t now_ms(const struct http_conn *hc)
     return loop_now_ms(conn_loop(hc->conn));
 }
 
+/* Whether an answer that was not begun may come too late. */
+static bool has_deadline(const struct exchange *x)
+{
+    return x->kind == EXCHANGE_OPEN && (x->route == NULL || (x->route->flags & ROUTE_LONG) == 0);
+}
+
 /* When something has to be done if nothing happens; 0: never. */
 static uint64_t next_alarm(const struct http_conn *hc)
 {
@@ -26,8 +32,7 @@ static uint64_t next_alarm(const struct http_conn *hc)
         return now_ms(hc) + BODY_LOOK_MS;
     }
     if (hc->first != NULL) {
-        return hc->first->kind == EXCHANGE_OPEN ? hc->first->started_ms + hc->limits.request_timeout
-                                                : 0;
+        return has_deadline(hc->first) ? hc->first->started_ms + hc->limits.request_timeout : 0;
     }
     if (hc->head_began_ms != 0) {
         return hc->head_began_ms + hc->limits.connection_timeout;
@@ -90,7 +95,7 @@ static void give_up_late(struct http_conn *hc)
 {
     struct exchange *x;
 
-    while ((x = hc->first) != NULL && x->kind == EXCHANGE_OPEN && x != hc->receiving &&
+    while ((x = hc->first) != NULL && has_deadline(x) && x != hc->receiving &&
            x->started_ms + hc->limits.request_timeout <= now_ms(hc)) {
         if (x == hc->gated) {
             http_conn_refuse(x);

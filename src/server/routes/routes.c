@@ -29,6 +29,13 @@
         .body_max = (max), .handler = (fn), .summary = (text)                                      \
     }
 
+/* What an operator waits for, however long it takes. */
+#define LONG_ROUTE(path, right, fn, text)                                                          \
+    {                                                                                              \
+        .method = HTTP_POST, .pattern = (path), .rights = (right), .rate_class = ROUTE_ADMIN,      \
+        .flags = ROUTE_LONG, .body_max = SMALL_BODY_MAX, .handler = (fn), .summary = (text)        \
+    }
+
 static const struct route own_routes[] = {
     WRITE_ROUTE(HTTP_POST, "/api/v1/put", ROUTE_BODY_REQUEST_MAX, route_put,
                 "Writes one version of a key"),
@@ -50,13 +57,13 @@ static const struct route own_routes[] = {
      .flags = ROUTE_STREAM | ROUTE_PLAIN,
      .handler = route_watch,
      .summary = "Streams entries as they are written"},
-    ADMIN_ROUTE(HTTP_POST, "/api/v1/redact", RIGHT_ADMIN, SMALL_BODY_MAX, route_redact,
-                "Erases the value of one version; its proofs stay valid"),
+    LONG_ROUTE("/api/v1/redact", RIGHT_ADMIN, route_redact,
+               "Erases the value of one version; its proofs stay valid"),
 
     READ_ROUTE("/api/v1/head", RIGHT_PROVE, route_head, "Tells size and root of the sealed tree"),
     READ_ROUTE("/checkpoint", RIGHT_PROVE, route_checkpoint, "Gives the newest signed head"),
-    ADMIN_ROUTE(HTTP_POST, "/api/v1/checkpoint", RIGHT_PROVE, SMALL_BODY_MAX, route_checkpoint_sign,
-                "Signs the head of all that was written so far"),
+    LONG_ROUTE("/api/v1/checkpoint", RIGHT_PROVE, route_checkpoint_sign,
+               "Signs the head of all that was written so far"),
     READ_ROUTE("/api/v1/proof/inclusion", RIGHT_PROVE, route_proof_inclusion,
                "Proves that an entry is in a tree"),
     READ_ROUTE("/api/v1/proof/consistency", RIGHT_PROVE, route_proof_consistency,
@@ -81,10 +88,9 @@ static const struct route own_routes[] = {
     ADMIN_ROUTE(HTTP_DELETE, "/api/v1/verify/{job}", RIGHT_PROVE, 0, route_job_cancel,
                 "Cancels a verification"),
 
-    ADMIN_ROUTE(HTTP_POST, "/api/v1/compact", RIGHT_OPERATE, SMALL_BODY_MAX, route_compact,
-                "Merges tables as far as something is gained"),
-    ADMIN_ROUTE(HTTP_POST, "/api/v1/flush", RIGHT_OPERATE, SMALL_BODY_MAX, route_flush,
-                "Writes what is in memory to a table"),
+    LONG_ROUTE("/api/v1/compact", RIGHT_OPERATE, route_compact,
+               "Merges tables as far as something is gained"),
+    LONG_ROUTE("/api/v1/flush", RIGHT_OPERATE, route_flush, "Writes what is in memory to a table"),
     ADMIN_ROUTE(HTTP_POST, "/api/v1/backup", RIGHT_OPERATE, SMALL_BODY_MAX, route_backup,
                 "Starts a backup"),
     ADMIN_ROUTE(HTTP_GET, "/api/v1/backup/{job}", RIGHT_OPERATE, 0, route_job,

@@ -203,6 +203,7 @@ static const struct route routes[] = {
     {HTTP_PUT, "/db/{key...}", RIGHT_WRITE, ROUTE_WRITE, 0, ALL, route_put, "Puts."},
     {HTTP_GET, "/db/{key...}", RIGHT_READ, ROUTE_READ, 0, 0, route_get, "Gets."},
     {HTTP_GET, "/wait", 0, ROUTE_READ, 0, 0, route_wait, "Waits on the pool."},
+    {HTTP_GET, "/patient", 0, ROUTE_READ, ROUTE_LONG, 0, route_wait, "Waits without deadline."},
     {HTTP_POST, "/wait", 0, ROUTE_WRITE, 0, 0, route_wait, "Waits on the pool."},
     {HTTP_GET, "/fail", 0, ROUTE_READ, 0, 0, route_fail, "Fails on the pool."},
     {HTTP_GET, "/large/{len}", 0, ROUTE_READ, 0, 0, route_large, "A large answer."},

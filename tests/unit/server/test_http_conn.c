@@ -504,10 +504,12 @@ static void test_deadlines(void **state)
     int head = http_fixture_connect(f);
     int body = http_fixture_connect(f);
     int late = http_fixture_connect(f);
+    int patient = http_fixture_connect(f);
 
     http_fixture_say(head, "GET /hello HT");
     http_fixture_say(body, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nab");
     http_fixture_say(late, "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n");
+    http_fixture_say(patient, "GET /patient HTTP/1.1\r\nHost: x\r\n\r\n");
     http_fixture_read_all(head, out, sizeof(out));
     assert_starts("HTTP/1.1 408 ");
     http_fixture_read_all(body, out, sizeof(out));
@@ -520,6 +522,10 @@ static void test_deadlines(void **state)
     assert_has("hello\n"); /* only that answer was lost */
     http_fixture_read_all(idle, out, sizeof(out));
     assert_int_equal(strlen(out), 0);
+    atomic_store(&f->gate_is_open, true); /* longer ago than request_timeout */
+    http_fixture_read_until(patient, "\r\n\r\n", out, sizeof(out));
+    assert_starts("HTTP/1.1 200 ");
+    (void)close(patient);
     (void)close(idle);
     (void)close(head);
     (void)close(body);
