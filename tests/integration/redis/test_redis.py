@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """redis-cli, redis-benchmark and the clients ioredis and node-redis against a server, with no
 special options. Usage: test_redis.py BLOCKDB_SERVER BLOCKDB_CLI"""
