@@ -44,10 +44,15 @@ size_t http_empty_lines(struct slice bytes)
  * that it is refused at once. */
 size_t http_head_len(struct slice bytes, size_t *searched)
 {
-    const uint8_t *end = bytes.data + bytes.len;
-    const uint8_t *at = bytes.data + *searched;
+    const uint8_t *end;
+    const uint8_t *at;
     const uint8_t *found;
 
+    if (bytes.len == 0) {
+        return 0;
+    }
+    end = bytes.data + bytes.len;
+    at = bytes.data + *searched;
     while (at < end && (found = memchr(at, '\n', (size_t)(end - at))) != NULL) {
         size_t len = (size_t)(found - bytes.data) + 1;
 
