@@ -87,7 +87,6 @@ class Configuration(CliTest):
         self.check('[database]\nwrite_buffer_size = 5\n', 'must lie between', 2)
         self.check('[databse]\n', 'did you mean [database]', 1)
         self.check('data_dir = "x"\n', 'outside of any table', 1)
-        self.check('[server]\nport = 1\n', 'belongs to blockdb-server', 1)
         self.check('[database]\nlevel = "info"\n', 'belongs into table [logging]', 2)
         self.check('[database]\nwrite_once = true\n[database]\n', 'not valid TOML', 3)
         self.check('[database]\nwrite_once = \n', 'not valid TOML', 2)
