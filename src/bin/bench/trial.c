@@ -490,7 +490,7 @@ static int add_results(struct trial *trial, const struct result results[CREW_PAR
     unsigned i;
 
     for (i = CREW_ALL + 1; rc == 0 && i < CREW_PARTS; i++) {
-        if (results[i].ops > 0) {
+        if (results[i].ops > 0 || (i == CREW_BEHIND && results[i].workload->behind != NULL)) {
             rc = results_add(trial->results, &results[i]);
         }
     }
