@@ -254,6 +254,7 @@ int server_start(struct server *s, struct error *err)
     const struct conn_limits limits = server_conn_limits(config);
     int rc = BLOCKDB_OK;
 
+    s->started_ms = os_now_ms(s->options.os); /* before anybody can ask */
     while (rc == BLOCKDB_OK && s->team.worker_count < config->worker_threads) {
         rc = worker_new(&s->team, &limits, err);
     }
@@ -270,7 +271,6 @@ int server_start(struct server *s, struct error *err)
     if (server_exposure(s) != NULL) {
         logger_write(s->options.logger, LOGGER_WARNING, "server", "%s", server_exposure(s));
     }
-    s->started_ms = os_now_ms(s->options.os);
     atomic_store_explicit(&s->phase, SERVER_READY, memory_order_relaxed);
     return BLOCKDB_OK;
 }
@@ -415,7 +415,10 @@ struct pool *server_pool(const struct server *s)
 
 const char *server_exposure(const struct server *s)
 {
-    return auth_exposure_warning(auth_enabled(s->auth), !s->has_beyond_loopback, s->tls != NULL);
+    /* A reload replaces the context; whether there is one, never changes. */
+    bool has_tls = atomic_load_explicit(&s->tls_expires, memory_order_relaxed) != 0;
+
+    return auth_exposure_warning(auth_enabled(s->auth), !s->has_beyond_loopback, has_tls);
 }
 
 struct auth *server_auth(const struct server *s)
