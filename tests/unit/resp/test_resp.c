@@ -37,6 +37,14 @@ struct fixture {
     atomic_int fail_after; /* allocations of the loop's thread until one fails; negative: none */
 };
 
+static bool fail_on_loop(void *context)
+{
+    struct fixture *f = context;
+
+    return atomic_load(&f->fail_after) >= 0 && loop_is_current(f->loop) &&
+           atomic_fetch_sub(&f->fail_after, 1) == 0;
+}
+
 static void on_open(struct loop_task *task)
 {
     struct fixture *f = (struct fixture *)(void *)((char *)task - offsetof(struct fixture, open));
@@ -145,6 +153,7 @@ static int fixture_open(void **state, const char *name, const char *value)
     assert_int_equal(blockdb_options_set(options, name, value, &err), 0);
     atomic_store(&f->opening, -1);
     atomic_store(&f->fail_after, -1);
+    mem_set_fail_hook(fail_on_loop, f); /* before there are threads */
     (void)snprintf(f->dir, sizeof(f->dir), "/tmp/test_resp_XXXXXX");
     assert_non_null(mkdtemp(f->dir));
     assert_int_equal(blockdb_open(f->dir, options, BLOCKDB_OPEN_CREATE, &f->db, &err), 0);
@@ -199,6 +208,7 @@ static int teardown(void **state)
     pool_free(f->pool);
     dispatch_free(f->dispatch);
     assert_int_equal(blockdb_close(f->db, &err), 0);
+    mem_set_fail_hook(NULL, NULL);
     (void)snprintf(command, sizeof(command), "rm -rf %s", f->dir);
     assert_int_equal(system(command), 0);
     free(f);
@@ -701,14 +711,6 @@ static void test_always(void **state)
 
 /* ---- Short memory -------------------------------------------------------------------------- */
 
-static bool fail_on_loop(void *context)
-{
-    struct fixture *f = context;
-
-    return atomic_load(&f->fail_after) >= 0 && loop_is_current(f->loop) &&
-           atomic_fetch_sub(&f->fail_after, 1) == 0;
-}
-
 /* The n-th allocation of the loop fails: an error or a closed connection, no damage, and the next
  * client is served. */
 static void test_memory(void **state)
@@ -718,7 +720,6 @@ static void test_memory(void **state)
         "\r\nexec\r\nclient setname me\r\nkeys *\r\nmset c 1 d 2 e 3 f 4 g 5\r\nquit\r\n";
     struct fixture *f = *state;
 
-    mem_set_fail_hook(fail_on_loop, f);
     for (int n = 0; n < 200; n++) {
         char got[512];
         int fd;
@@ -740,7 +741,6 @@ static void test_memory(void **state)
         talk(fd, "set a 9\r\nget a\r\n", "+OK\r\n$1\r\n9\r\n");
         (void)close(fd);
     }
-    mem_set_fail_hook(NULL, NULL);
 }
 
 int main(void)
