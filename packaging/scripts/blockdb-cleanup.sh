@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Removes retired WAL segments and old logs, and merges tables when that is worth it. Safe to run at
-# any moment: recovery never reads *.wal.old, and `compact` does nothing when there is nothing to gain.
+# any moment: recovery never reads *.wal.old, and `compact` does nothing when there is nothing to
+# gain.
 #
 #   DATA_DIR       directory of the database (/var/lib/blockdb)
 #   WAL_DIR        directory of its WAL ($DATA_DIR/wal)

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Writes what a server takes from the machine to a CSV file, a line every INTERVAL seconds:
 #
-#   time,pid,cpu_percent,memory_percent,rss_kib,read_bytes,write_bytes,connections,open_files,disk_percent
+#   time,pid,cpu_percent,memory_percent,rss_kib,read_bytes,write_bytes,connections,open_files,
+#   disk_percent
 #
 #   INTERVAL   seconds between lines (5)
 #   COUNT      lines to write; 0: until it is ended (0)
@@ -46,11 +47,13 @@ sample() {
     connections=$(ss -Htn state established "( sport = :$PORT )" | wc -l)
     files=$(find "/proc/$pid/fd" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l)
     disk=$(df --output=pcent "$DATA_DIR" 2>/dev/null | tail -1 | tr -dc '0-9')
-    echo "$(date '+%Y-%m-%d %H:%M:%S'),$pid,$cpu,$memory,$rss,$(io_of "$pid" read_bytes),$(io_of "$pid" write_bytes),$connections,$files,$disk"
+    echo "$(date '+%Y-%m-%d %H:%M:%S'),$pid,$cpu,$memory,$rss,$(io_of "$pid" read_bytes),$(
+        io_of "$pid" write_bytes),$connections,$files,$disk"
 }
 
 if [ ! -s "$LOG_FILE" ]; then
-    echo "time,pid,cpu_percent,memory_percent,rss_kib,read_bytes,write_bytes,connections,open_files,disk_percent" >>"$LOG_FILE"
+    echo "time,pid,cpu_percent,memory_percent,rss_kib,read_bytes,write_bytes,connections,$(
+        )open_files,disk_percent" >>"$LOG_FILE"
 fi
 written=0
 while true; do
