@@ -53,6 +53,21 @@ static int variable_check_unknown(const char *variable, struct error *err)
                      PREFIX, nearest);
 }
 
+/* Variables that blockdb-cli reads itself. To look for keys near them would be a good part of what
+ * its start costs. */
+static bool is_of_the_command_line(const char *variable)
+{
+    static const char *const names[] = {"URL", "PROFILE", "TOKEN", "TOKEN_FILE", "PASSWORD", "PIN"};
+    size_t i;
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(variable + strlen(PREFIX), names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Applies the key whose variable has that name. */
 static int variable_apply(struct config *config, const char *variable, const char *value,
                           struct error *err)
@@ -90,6 +105,9 @@ int config_apply_environment(struct config *config, char *const *environment, st
             return error_set_no_memory(err);
         }
         variable[equals - *environment] = '\0';
+        if (is_of_the_command_line(variable)) {
+            continue;
+        }
         rc = variable_apply(config, variable, equals + 1, err);
         if (rc < 0) {
             return rc;
