@@ -80,8 +80,7 @@ static void close_now(struct conn *c)
     if (c->is_open) {
         c->protocol->close(c);
     }
-    c->view_len = 0;
-    buf_deinit(&c->kept);
+    conn_drop_input(c);
     output_deinit(&c->output);
 }
 
@@ -96,8 +95,7 @@ static void finish(struct conn *c)
         return;
     }
     c->is_lingering = true;
-    c->view_len = 0;
-    buf_deinit(&c->kept);
+    conn_drop_input(c);
     (void)shutdown(c->fd, SHUT_WR); /* fails only when the peer has gone: reading tells */
     loop_timer_set(c->loop, &c->stall, LINGER_MS);
 }
@@ -462,6 +460,24 @@ void conn_set_input_max(struct conn *c, size_t max_bytes)
 {
     c->input_max = max_bytes;
     conn_wake(c);
+}
+
+bool conn_hold(struct conn *c, size_t len)
+{
+    struct conn_group *group = c->group;
+    size_t max = group->limits.held_max;
+
+    if (max != 0 && (len > max || group->held > max - len)) {
+        return false;
+    }
+    group->held += len;
+    return true;
+}
+
+void conn_release(struct conn *c, size_t len)
+{
+    ASSERT(c->group->held >= len);
+    c->group->held -= len;
 }
 
 void conn_pause_input(struct conn *c)

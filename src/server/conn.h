@@ -20,6 +20,9 @@
  * CONN-5  Input kept for a protocol never exceeds its input maximum; reading stops there.
  * CONN-6  A client that never reads is cut when its unsent output exceeds the maximum, or does not
  *         shrink for the server's send timeout.
+ * CONN-7  Input kept for all connections of a loop, by them and by their protocols that count it
+ *         with conn_hold(), never exceeds the group's maximum. A connection that would need more
+ *         to keep its own is cut.
  *
  * Input is shown from memory that all connections of the loop share; only what a protocol leaves
  * unconsumed is kept for the connection, so an idle one keeps none.
@@ -97,6 +100,11 @@ void conn_consume(struct conn *c, size_t len);
  * conn_input() is that long and the protocol still waits for more, nothing will come: it has to
  * refuse. */
 void conn_set_input_max(struct conn *c, size_t max_bytes);
+/* Counts len bytes of input that the protocol keeps in memory of its own. False: all connections
+ * together keep as much as they may, nothing was counted, and the request must be refused. What was
+ * counted is given back with conn_release() while a reference to the connection is held. */
+RESULT_MUST_BE_USED bool conn_hold(struct conn *c, size_t len);
+void conn_release(struct conn *c, size_t len);
 /* Stops calling input() and, soon, reading. */
 void conn_pause_input(struct conn *c);
 /* input() is called again, this turn, when there is any; reading goes on. */

@@ -35,7 +35,7 @@ void conn_group_free(struct conn_group *group)
     if (group == NULL) {
         return;
     }
-    ASSERT(group->first == NULL);
+    ASSERT(group->first == NULL && group->held == 0);
     while (group->spare_count > 0) {
         buf_deinit(&group->spares[--group->spare_count]);
     }

@@ -3,6 +3,7 @@
  * The connections of one loop: what they share, and where new ones begin.
  *
  * GROUP-1  A group counts its connections from conn_open() until their sockets are closed.
+ * GROUP-2  What conn_hold() counted was given back when the group is freed.
  *
  * Threads:   the loop's thread, unless a function says otherwise.
  * Ownership: borrows the loop and the server; owns its connections as far as conn.h says.
@@ -25,6 +26,7 @@ struct conn_group;
 struct conn_limits {
     size_t output_high;
     size_t output_max;
+    size_t held_max; /* input that all connections keep together, see conn_hold(); 0: any */
     uint64_t send_timeout_ms;
     uint64_t handshake_timeout_ms;
 };

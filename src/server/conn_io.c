@@ -31,19 +31,48 @@ static enum transport_result socket_read(struct conn *c, void *out, size_t cap, 
     return errno == EAGAIN || errno == EWOULDBLOCK ? TRANSPORT_WANT_READ : TRANSPORT_FAILED;
 }
 
+void conn_drop_input(struct conn *c)
+{
+    conn_release(c, c->kept_held);
+    c->kept_held = 0;
+    c->view_len = 0;
+    buf_deinit(&c->kept);
+}
+
+/* Makes room in the connection's own memory for extra more bytes, and counts it; false: the
+ * connection is cut. */
+static bool kept_reserve(struct conn *c, size_t extra)
+{
+    size_t need = c->kept.len + extra;
+
+    if (need > c->kept_held) {
+        if (!conn_hold(c, need - c->kept_held)) {
+            counter_add(&c->group->counters.cut, 1);
+            conn_abort(c);
+            return false;
+        }
+        c->kept_held = need;
+    }
+    if (buf_reserve(&c->kept, extra) < 0) {
+        conn_abort(c);
+        return false;
+    }
+    return true;
+}
+
 /* Moves what the protocol left to the front of the connection's own memory, or frees that. */
 static void input_keep(struct conn *c)
 {
     bool is_scratch = c->view >= c->group->scratch && c->view < c->group->scratch + SCRATCH_BYTES;
 
     if (c->view_len == 0) {
-        buf_deinit(&c->kept);
+        conn_drop_input(c);
     } else if (!is_scratch) {
         if (c->view != c->kept.data) {
             memmove(c->kept.data, c->view, c->view_len);
         }
         c->kept.len = c->view_len;
-    } else if (buf_append(&c->kept, c->view, c->view_len) < 0) {
+    } else if (!kept_reserve(c, c->view_len) || buf_append(&c->kept, c->view, c->view_len) < 0) {
         c->view_len = 0;
         conn_abort(c);
     }
@@ -93,8 +122,7 @@ static bool input_room(struct conn *c, uint8_t **out_at, size_t *out_cap)
         return false;
     }
     input_keep(c);
-    if (buf_reserve(&c->kept, room) < 0) {
-        conn_abort(c);
+    if (!kept_reserve(c, room)) {
         return false;
     }
     c->view = c->kept.data;

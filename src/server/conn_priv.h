@@ -40,6 +40,7 @@ struct conn_group {
     struct buf spares[SPARES_MAX]; /* empty output buffers that keep their memory */
     unsigned spare_count;
     uint64_t last_id;
+    size_t held;       /* input that is kept for connections and their protocols */
     unsigned refusing; /* connections that linger after a refusal */
     bool is_draining;
     bool is_finishing;
@@ -90,6 +91,7 @@ struct conn {
     const uint8_t *view;
     size_t view_len;
     struct buf kept;
+    size_t kept_held; /* of kept, as it is counted in the group */
     size_t input_max;
 
     struct conn_output output;
@@ -106,6 +108,8 @@ struct conn {
     struct transport_peer cert; /* owns what peer points at */
 };
 
+/* Frees the kept input and counts it no more. */
+void conn_drop_input(struct conn *c);
 /* Sets the turn task. */
 void conn_wake(struct conn *c);
 /* Sends what it can; marks the connection as aborted when the peer is gone. */

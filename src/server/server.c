@@ -28,11 +28,20 @@
 
 /* ---- Configuration ------------------------------------------------------------------------- */
 
+/* A loop's share of the memory for requests; two of the largest must fit always. */
+static size_t held_max_of(const struct server_config *config)
+{
+    size_t share = config->request_memory / config->worker_threads;
+
+    return share > 2 * config->max_request_size ? share : 2 * config->max_request_size;
+}
+
 struct conn_limits server_conn_limits(const struct server_config *config)
 {
     return (struct conn_limits){
         .output_high = config->output_high,
         .output_max = config->output_max,
+        .held_max = held_max_of(config),
         .send_timeout_ms = config->send_timeout,
         .handshake_timeout_ms = config->connection_timeout,
     };

@@ -137,6 +137,7 @@ static void read_limits(struct server_config *c, const struct config *config)
     c->listen_backlog = unsigned_of(config, "server.listen_backlog");
     c->max_connections = unsigned_of(config, "server.max_connections");
     c->max_request_size = config_number(config, "server.max_request_size");
+    c->request_memory = config_number(config, "server.request_memory");
     c->max_header_size = config_number(config, "server.max_header_size");
     c->pipeline_max = unsigned_of(config, "server.pipeline_max");
     c->output_high = config_number(config, "server.output_high");

@@ -41,6 +41,7 @@ struct server_config {
     /* [server]: limits; reloadable */
     unsigned max_connections;
     size_t max_request_size;
+    size_t request_memory; /* input of all connections, whole requests and parts */
     size_t max_header_size;
     unsigned pipeline_max; /* requests of one connection in flight */
     size_t output_high;    /* unsent bytes of one connection at which reading stops */

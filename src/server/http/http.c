@@ -299,6 +299,8 @@ void exchange_free(struct exchange *x)
     struct http_loop *loop = x->loop;
 
     ASSERT(x->hc == NULL && x->holds == 0);
+    conn_release(x->conn, x->body_held);
+    x->body_held = 0;
     conn_unref(x->conn);
     x->conn = NULL;
     auth_session_deinit(&x->session);

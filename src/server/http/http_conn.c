@@ -196,6 +196,10 @@ static void body_failed(struct exchange *x, int rc)
         exchange_fail(x, 413, "LimitExceeded",
                       "the body is longer than the %zu bytes that %s takes", x->body_max,
                       x->route->pattern);
+    } else if (rc == BLOCKDB_EBUSY) {
+        exchange_fail(x, 503, "Busy",
+                      "the bodies of all requests together have reached [server] "
+                      "request_memory; send this one again in a moment");
     } else {
         exchange_error(x, BLOCKDB_ENOMEM, NULL);
     }
@@ -208,6 +212,10 @@ static int take_plain(struct exchange *x, struct slice in, size_t *out_taken)
     int rc;
 
     *out_taken = in.len < left ? in.len : left;
+    if (!conn_hold(x->conn, *out_taken)) {
+        return BLOCKDB_EBUSY;
+    }
+    x->body_held += *out_taken;
     if (x->body_buf.len == 0 && in.len >= left) { /* all at once, as most bodies come */
         void *copy = arena_copy(&x->arena, in.data, left);
 
@@ -215,6 +223,21 @@ static int take_plain(struct exchange *x, struct slice in, size_t *out_taken)
         return copy != NULL ? BLOCKDB_OK : BLOCKDB_ENOMEM;
     }
     rc = buf_append(&x->body_buf, in.data, *out_taken);
+    x->body = buf_slice(&x->body_buf);
+    return rc;
+}
+
+/* Likewise for a body in chunks. */
+static int take_chunks(struct exchange *x, struct slice in, size_t *out_taken)
+{
+    int rc;
+
+    if (!conn_hold(x->conn, in.len)) {
+        return BLOCKDB_EBUSY;
+    }
+    rc = chunked_decode(&x->chunked, in, x->body_max, &x->body_buf, out_taken);
+    conn_release(x->conn, in.len - *out_taken);
+    x->body_held += *out_taken;
     x->body = buf_slice(&x->body_buf);
     return rc;
 }
@@ -232,8 +255,7 @@ static bool receive(struct http_conn *hc)
         return false;
     }
     if (x->request.is_chunked) {
-        rc = chunked_decode(&x->chunked, in, x->body_max, &x->body_buf, &taken);
-        x->body = buf_slice(&x->body_buf);
+        rc = take_chunks(x, in, &taken);
         is_whole = chunked_is_done(&x->chunked);
     } else {
         rc = take_plain(x, in, &taken);

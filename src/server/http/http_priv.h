@@ -117,6 +117,7 @@ struct exchange {
     struct slice params[ROUTE_PARAMS_MAX];
     struct slice body;
     struct buf body_buf;
+    size_t body_held; /* of the body, as conn_hold() counts it */
     size_t body_max;
     struct chunked chunked;
     char id[EXCHANGE_ID_BYTES];

@@ -166,6 +166,45 @@ class Memory(unittest.TestCase):
         except OSError:
             return True
 
+    def test_unfinished_requests_have_a_maximum(self):
+        """Bodies and commands that do not end: beyond request_memory they are refused or cut, and
+        whoever comes when they are gone is served."""
+        config = ('[server]\ndrain_time = 0\nworker_threads = 1\nmax_request_size = 4194304\n'
+                  'request_memory = 33554432\n')
+        head = b'POST /api/v1/put HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n'
+        command = b'*3\r\n$3\r\nSET\r\n$1\r\na\r\n$4000000\r\n'
+        with Server(PROGRAM, config) as s:
+            before = resident_kib(s.process.pid)
+            held = [self.begin(s, port, start + b'x' * 3900000) for _ in range(25)
+                    for port, start in ((s.port, head), (s.resp_port, command))]
+            if not s.is_sanitized():
+                self.assertLess(resident_kib(s.process.pid) - before, 128 << 10)
+            self.assertEqual(s.get('/health')[0], 200)
+            answers = [read_all(c) for c in held if self.has_input(c)]
+            self.assertGreater(len(answers), 10)
+            for answer in answers:
+                self.assertTrue(answer == b'' or parse_answer(answer)[0] == 503, answer)
+            self.assertTrue(any(b'request_memory' in answer for answer in answers))
+            for c in held:
+                c.close()
+            with s.connect(s.resp_port) as c:
+                c.sendall(command + b'x' * 4000000 + b'\r\n')
+                self.assertEqual(c.recv(64), b'+OK\r\n')
+            self.assertEqual(s.stop(), 0)
+
+    def begin(self, s, port, data):
+        c = s.connect(port)
+        try:
+            c.sendall(data)
+        except OSError:
+            pass
+        return c
+
+    def has_input(self, c):
+        selector = selectors.DefaultSelector()
+        selector.register(c, selectors.EVENT_READ)
+        return bool(selector.select(0.05))
+
     def test_endless_input_is_refused(self):
         with Server(PROGRAM, '[server]\ndrain_time = 0\n') as s:
             before = resident_kib(s.process.pid)

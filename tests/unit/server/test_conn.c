@@ -182,6 +182,42 @@ static void test_clients_that_never_read_are_cut(void **state)
     world_stop(&world);
 }
 
+static void test_input_of_all_has_a_maximum(void **state)
+{
+    const struct conn_limits small = {.output_high = 65536,
+                                      .output_max = MIB,
+                                      .held_max = 4500,
+                                      .send_timeout_ms = 9999,
+                                      .handshake_timeout_ms = 1000};
+    struct talker_world world;
+    char part[2501];
+    int first;
+    int second;
+
+    (void)state;
+    memset(part, 'x', sizeof(part));
+    part[sizeof(part) - 1] = '\0';
+    world_start(&world, 1, &small, NULL);
+    first = client_connect(&world);
+    client_send(first, part); /* not a line yet, so it is kept */
+    WAIT_FOR(conn_group_figures(worker_group(world.team.workers[0])).received_bytes == 2500);
+    second = client_connect(&world);
+    client_send(second, part);
+    WAIT_FOR(cut_of(&world) == 1);
+    (void)close(second);
+    client_send(first, "\n");
+    WAIT_FOR(world_connections(&world) == 1);
+    (void)close(first);
+    WAIT_FOR(world_connections(&world) == 0);
+    second = client_connect(&world);
+    client_send(second, part);
+    client_send(second, "\necho a\n");
+    WAIT_FOR(conn_group_figures(worker_group(world.team.workers[0])).received_bytes >= 7500);
+    assert_int_equal(cut_of(&world), 1);
+    (void)close(second);
+    world_stop(&world); /* everything was given back, or GROUP-2 fails */
+}
+
 static void test_end_of_the_server(void **state)
 {
     struct talker_world world;
@@ -302,6 +338,7 @@ int main(void)
         cmocka_unit_test(test_clients_that_reset_while_they_wait),
         cmocka_unit_test(test_large_output),
         cmocka_unit_test(test_clients_that_never_read_are_cut),
+        cmocka_unit_test(test_input_of_all_has_a_maximum),
         cmocka_unit_test(test_end_of_the_server),
         cmocka_unit_test(test_survives_short_memory),
         cmocka_unit_test(test_names_the_peer),
