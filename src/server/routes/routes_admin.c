@@ -5,6 +5,8 @@
 #include "server/routes/routes_priv.h"
 #include "server/server.h"
 
+#include <string.h>
+
 /* ---- compact, flush ------------------------------------------------------------------------ */
 
 static int write_success(struct exchange *x, struct error *err)
@@ -53,6 +55,22 @@ void route_flush(struct exchange *x)
 
 /* ---- Cluster ------------------------------------------------------------------------------- */
 
+/* What [cluster] says. */
+static void write_cluster_configuration(struct json_writer *w, const struct server_config *c)
+{
+    json_writer_key(w, "configuration");
+    json_writer_begin_object(w);
+    json_writer_member_text(w, "address", c->cluster_address);
+    json_writer_member_text(w, "peers", c->cluster_peers);
+    json_writer_member_u64(w, "peer_port", c->peer_port);
+    json_writer_member_u64(w, "heartbeat_interval_ms", c->heartbeat_interval);
+    json_writer_member_u64(w, "election_timeout_ms", c->election_timeout);
+    json_writer_member_bool(w, "enable_transactions", c->enable_transactions);
+    json_writer_member_u64(w, "transaction_timeout_ms", c->transaction_timeout);
+    json_writer_member_u64(w, "two_pc_timeout_ms", c->two_pc_timeout);
+    json_writer_end_object(w);
+}
+
 static int cluster_status_run(struct exchange *x, struct blockdb *db, struct error *err)
 {
     struct blockdb_stats stats = BLOCKDB_STATS_INIT;
@@ -78,9 +96,12 @@ static int cluster_status_run(struct exchange *x, struct blockdb *db, struct err
     json_writer_begin_object(&w);
     json_writer_member_text(&w, "id", node_id);
     json_writer_member_text(&w, "state", "Leader");
-    json_writer_member_text(&w, "address", address != NULL ? address : "");
+    json_writer_member_text(&w, "address", address != NULL ? strchr(address, ' ') + 1 : "");
     json_writer_end_object(&w);
     json_writer_end_array(&w);
+    if (exchange_server(x) != NULL) {
+        write_cluster_configuration(&w, server_config(exchange_server(x)));
+    }
     return reply_finish(&w, err);
 }
 
