@@ -50,14 +50,18 @@ struct crew {
     unsigned count;
 };
 
+static bool is_stopped(struct crew *crew)
+{
+    return atomic_load_explicit(&crew->stop, memory_order_relaxed);
+}
+
 /* Waits until operation n is due. Returns when it is or was due. */
 static uint64_t wait_until_due(struct hand *hand, uint64_t n, uint64_t now)
 {
     struct crew *crew = hand->crew;
     uint64_t due = schedule_due_ns(&crew->schedule, n);
 
-    while (now < due && now < crew->deadline_ns &&
-           !atomic_load_explicit(&crew->stop, memory_order_relaxed)) {
+    while (now < due && now < crew->deadline_ns && !is_stopped(crew)) {
         uint64_t until = due < crew->deadline_ns ? due : crew->deadline_ns;
 
         os_sleep_ns(crew->job->os, until - now < POLL_NS ? until - now : POLL_NS);
@@ -107,7 +111,7 @@ static int repeat(struct hand *hand)
         uint64_t begin = is_open ? wait_until_due(hand, n, before) : before;
         int rc;
 
-        if (begin >= crew->deadline_ns || atomic_load_explicit(&crew->stop, memory_order_relaxed)) {
+        if (is_open && (begin >= crew->deadline_ns || is_stopped(crew))) {
             return BLOCKDB_OK;
         }
         rc = hand->step(&hand->worker, n, &hand->err);
@@ -117,6 +121,9 @@ static int repeat(struct hand *hand)
         before = os_monotonic_ns(os);
         note(hand, before - begin);
         atomic_store_explicit(&hand->done, ++done, memory_order_relaxed);
+        if (is_stopped(crew)) {
+            return BLOCKDB_OK;
+        }
     }
     if (is_open) {
         count_missed(hand, n);
