@@ -158,11 +158,9 @@ static void lead(struct blockdb *db, const struct commit_request *own)
     answer_group(db, group, own);
 }
 
-static void enqueue_locked(struct blockdb *db, struct commit_request *request)
-    REQUIRES(db->commit.mu)
+static void enqueue_locked(struct blockdb *db, struct commit *c, struct commit_request *request)
+    REQUIRES(c->mu)
 {
-    struct commit *c = &db->commit;
-
     request->next = NULL;
     request->promoted = false;
     if (c->tail != NULL) {
@@ -198,7 +196,7 @@ int commit_run(struct blockdb *db, struct commit_request *request)
         mutex_unlock(&c->mu);
         return refuse_closed(&request->error);
     }
-    enqueue_locked(db, request);
+    enqueue_locked(db, c, request);
     lead_now = !c->leading;
     c->leading = true;
     mutex_unlock(&c->mu);
@@ -250,7 +248,7 @@ int commit_submit(struct blockdb *db, struct commit_request *request, bool no_wa
         mutex_unlock(&c->mu);
         return refuse_closed(err);
     }
-    enqueue_locked(db, request);
+    enqueue_locked(db, c, request);
     if (!c->leading) {
         c->leading = true;
         c->committer_lead = true;
