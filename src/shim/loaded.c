@@ -65,7 +65,7 @@ struct json {
 /* For calls that only exist because the library was loaded before: it stays (LIB-1). */
 static struct shim_functions functions(void)
 {
-    struct shim_functions f = {NULL};
+    struct shim_functions f = {0};
 
     IGNORE_RESULT(library_load(&shim_library, &f, NULL));
     return f;

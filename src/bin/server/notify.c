@@ -80,8 +80,9 @@ void notify_close(struct notify *notify)
     notify->fd = -1;
 }
 
-static void send_prefixed(const struct notify *notify, const char *prefix, const char *format,
-                          va_list args)
+__attribute__((format(printf, 3, 0))) static void send_prefixed(const struct notify *notify,
+                                                                const char *prefix,
+                                                                const char *format, va_list args)
 {
     char message[MESSAGE_BYTES];
     size_t len;
