@@ -111,6 +111,9 @@ int flush_oldest(struct blockdb *db, enum flush_when when, struct error *err)
     }
     start_ns = os_monotonic_ns(db->os);
     rc = flush_memtable(db, mt, when, err);
+    if (rc == BLOCKDB_ENOTFOUND) { /* to our callers that means that nothing is to be done */
+        return error_wrap(err, BLOCKDB_EIO, "cannot flush, a file or folder is gone");
+    }
     if (rc == BLOCKDB_OK) {
         latency_record(&db->latencies.flush, os_monotonic_ns(db->os) - start_ns);
         workers_tables_changed(db);

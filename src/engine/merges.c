@@ -198,6 +198,8 @@ int merges_run_one(struct blockdb *db, struct error *err)
         merge_job_deinit(&job);
         if (rc == BLOCKDB_OK) {
             workers_tables_changed(db);
+        } else if (rc == BLOCKDB_ENOTFOUND) { /* to our callers: nothing to do */
+            rc = error_wrap(err, BLOCKDB_EIO, "cannot merge, a file or folder is gone");
         }
     } else if (rc == BLOCKDB_ENOMEM) {
         rc = error_set_no_memory(err);

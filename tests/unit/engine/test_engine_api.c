@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -491,6 +492,25 @@ static void test_memory_is_bounded(void **state)
     fixture_remove_dir(base);
 }
 
+/* Somebody removes the directory of an open database: what needs it fails, and nothing waits. */
+static void test_a_directory_that_is_gone(void **state)
+{
+    char dir[] = "/tmp/test_engine_gone_XXXXXX";
+    char command[64];
+    struct blockdb *db = NULL;
+    struct error err;
+
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(blockdb_open(dir, NULL, BLOCKDB_OPEN_CREATE, &db, &err), 0);
+    assert_int_equal(blockdb_put(db, "k", 1, "v", 1, NULL, NULL, &err), 0);
+    (void)snprintf(command, sizeof(command), "rm -r %s", dir);
+    assert_int_equal(system(command), 0);
+    assert_true(blockdb_flush(db, &err) < 0);
+    assert_non_null(strstr(err.message, "gone"));
+    assert_true(blockdb_put(db, "k", 1, "w", 1, NULL, NULL, &err) < 0);
+    assert_true(blockdb_close(db, &err) < 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -504,6 +524,7 @@ int main(void)
         cmocka_unit_test(test_seqs_and_times),
         cmocka_unit_test(test_very_many_versions),
         cmocka_unit_test(test_memory_is_bounded),
+        cmocka_unit_test(test_a_directory_that_is_gone),
     };
 
     world_seed = test_seed();
