@@ -86,7 +86,7 @@ static void test_mistakes(void **state)
     } cases[] = {
         {WORDS("gett", "k"), "did you mean 'get'?"},
         {WORDS("qqqq"), "--help lists"},
-        {WORDS("watch", "k"), "no command 'watch' yet"},
+        {WORDS("doctor"), "no command 'doctor' yet"},
         {WORDS("get"), "1 argument needed"},
         {WORDS("put", "k"), "2 arguments needed"},
         {WORDS("stats", "x"), "too many: 'x'"},
