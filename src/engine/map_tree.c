@@ -189,8 +189,7 @@ void map_tree_keep_states(struct map_tree *t, bool keep)
     }
 }
 
-/* ---- Growing ---------------------------------------------------------------------------------
- */
+/* ---- Growing --------------------------------------------------------------------------------- */
 
 /* Gathers the leaves of one bucket and adds the tries of its two halves to the forest. */
 static void add_halves(struct map_tree *t, size_t from)

@@ -145,8 +145,7 @@ static int load_identity(struct blockdb *db, unsigned flags, struct error *err)
     return BLOCKDB_OK;
 }
 
-/* ---- Memory ------------------------------------------------------------------------------------
- */
+/* ---- Memory ---------------------------------------------------------------------------------- */
 
 static struct cache *new_cache(struct blockdb *db, uint64_t bytes, uint64_t page_bytes)
 {
@@ -187,8 +186,7 @@ static int make_parts(struct blockdb *db, struct error *err)
     return BLOCKDB_OK;
 }
 
-/* ---- What the manifest names -------------------------------------------------------------------
- */
+/* ---- What the manifest names ----------------------------------------------------------------- */
 
 static bool has_suffix(const char *name, const char *suffix)
 {
@@ -345,8 +343,7 @@ static int publish_tables(struct blockdb *db, const struct manifest_state *state
     return rc < 0 ? error_set_no_memory(err) : BLOCKDB_OK;
 }
 
-/* ---- Opening -----------------------------------------------------------------------------------
- */
+/* ---- Opening --------------------------------------------------------------------------------- */
 
 static int start_threads(struct blockdb *db, struct error *err)
 {
@@ -543,8 +540,7 @@ int blockdb_open(const char *dir, const struct blockdb_options *options, unsigne
     return db_open(os_real(), dir, options, flags, out_db, err);
 }
 
-/* ---- Closing -----------------------------------------------------------------------------------
- */
+/* ---- Closing --------------------------------------------------------------------------------- */
 
 static bool is_memtable_large(struct blockdb *db)
 {

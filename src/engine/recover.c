@@ -231,8 +231,7 @@ static int restore_record(struct recovery *r, uint64_t seq, struct slice bytes, 
     return enter(r, seq, &record, slice_of(copy, bytes.len), err);
 }
 
-/* ---- Blocks behind the durable tip ------------------------------------------------------------
- */
+/* ---- Blocks behind the durable tip ----------------------------------------------------------- */
 
 static int add_leaf(struct recovery *r, const struct record *record, struct error *err)
 {
@@ -407,8 +406,7 @@ static int recover_ledger(struct recovery *r, uint64_t flushed_seq, struct error
     return BLOCKDB_OK;
 }
 
-/* ---- The WAL ----------------------------------------------------------------------------------
- */
+/* ---- The WAL --------------------------------------------------------------------------------- */
 
 static int replay_record(struct recovery *r, uint64_t seq, struct slice bytes,
                          struct seal_entry *out, struct error *err)
@@ -575,8 +573,7 @@ static int forget_clean_close(struct blockdb *db, const struct manifest_state *s
     return manifest_append(db->manifest, &edit, err);
 }
 
-/* ---- All of it ---------------------------------------------------------------------------------
- */
+/* ---- All of it ------------------------------------------------------------------------------- */
 
 static int load_tip(struct recovery *r, const struct manifest_state *state, struct error *err)
 {

@@ -117,8 +117,7 @@ static int prepare(struct verify *v, const struct blockdb_verify_options *option
     return rc < 0 ? rc : collect_tables(v, err);
 }
 
-/* ---- Threads ------------------------------------------------------------------------------------
- */
+/* ---- Threads --------------------------------------------------------------------------------- */
 
 static uint64_t units_of_stage(const struct verify *v)
 {

@@ -39,8 +39,7 @@ int verify_table_unit(struct verify *v, uint64_t unit, struct error *err)
     return rc;
 }
 
-/* ---- Where the sums differ ----------------------------------------------------------------------
- */
+/* ---- Where the sums differ ------------------------------------------------------------------- */
 
 struct locate {
     struct verify *v;

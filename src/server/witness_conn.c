@@ -38,8 +38,7 @@ bool witness_conn_is_busy(const struct witness_conn *c)
     return !c->is_last && (c->in_body || c->in.len > 0);
 }
 
-/* ---- Answering ---------------------------------------------------------------------------------
- */
+/* ---- Answering ------------------------------------------------------------------------------- */
 
 static int write_answer(struct witness_conn *c, const struct witness_answer *answer)
 {
@@ -117,8 +116,7 @@ static int answer_request(struct witness_conn *c)
     return rc;
 }
 
-/* ---- Reading -----------------------------------------------------------------------------------
- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 static void consume(struct witness_conn *c, size_t len)
 {

@@ -64,8 +64,7 @@ static bool is_stopping(const struct witness_http *h)
     return atomic_load_explicit(&h->is_stopping, memory_order_relaxed);
 }
 
-/* ---- Who is connected --------------------------------------------------------------------------
- */
+/* ---- Who is connected ------------------------------------------------------------------------ */
 
 static struct in6_addr address_of(const struct sockaddr_storage *peer)
 {
@@ -111,8 +110,7 @@ static void leave(struct witness_http *h, size_t worker, size_t slot)
     mutex_unlock(&h->mu);
 }
 
-/* ---- Connections -------------------------------------------------------------------------------
- */
+/* ---- Connections ----------------------------------------------------------------------------- */
 
 static void close_slot(struct worker *w, struct slot *slot)
 {
@@ -246,8 +244,7 @@ static bool is_overdue(const struct worker *w, const struct slot *slot)
             now - slot->began_ms > (uint64_t)WITNESS_HTTP_REQUEST_S * MS_PER_S);
 }
 
-/* ---- Threads -----------------------------------------------------------------------------------
- */
+/* ---- Threads --------------------------------------------------------------------------------- */
 
 /* What a thread waits for: its slots, then the wake-up, then new connections. */
 struct watch {
@@ -316,8 +313,7 @@ static void run_worker(void *arg)
     }
 }
 
-/* ---- Starting and stopping ---------------------------------------------------------------------
- */
+/* ---- Starting and stopping ------------------------------------------------------------------- */
 
 static int start_workers(struct witness_http *h, struct error *err)
 {

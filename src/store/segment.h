@@ -184,8 +184,7 @@ RESULT_MUST_BE_USED int segments_append_block(struct segments *segments,
 /* Makes all appended blocks durable; nothing to do costs nothing. SEG-7. */
 RESULT_MUST_BE_USED int segments_sync(struct segments *segments, struct error *err);
 
-/* ---- Rewriting: the thread that appends -------------------------------------------------------
- */
+/* ---- Rewriting: the thread that appends ------------------------------------------------------ */
 
 /* Appends to out what takes the place of a record, at most SEGMENT_RECORD_MAX bytes. */
 typedef int (*segment_replace_fn)(void *context, uint64_t seq, struct slice record, struct buf *out,

@@ -80,8 +80,7 @@ static const char *environment_value(const struct cli *cli, const char *name)
     return NULL;
 }
 
-/* ---- Options and environment ------------------------------------------------------------------
- */
+/* ---- Options and environment ----------------------------------------------------------------- */
 
 static int from_options(struct settings *s, const struct cli *cli, struct error *err)
 {
@@ -134,8 +133,7 @@ static int from_environment(struct settings *s, const struct cli *cli, struct er
     return rc;
 }
 
-/* ---- Profiles ---------------------------------------------------------------------------------
- */
+/* ---- Profiles -------------------------------------------------------------------------------- */
 
 /* The path of the file of profiles, owned; NULL with 0 when there is nowhere to look. */
 static int profiles_path(const struct cli *cli, char **out)
@@ -268,8 +266,7 @@ static int from_profile(struct settings *s, struct cli *cli, struct error *err)
     return rc;
 }
 
-/* ---- The client -------------------------------------------------------------------------------
- */
+/* ---- The client ------------------------------------------------------------------------------ */
 
 /* A user without a password is asked for it, where a person sits. */
 static int ask_password(struct settings *s, struct error *err)

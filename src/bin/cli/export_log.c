@@ -56,8 +56,7 @@ struct export_job {
     struct error error;
 };
 
-/* ---- The directory's history ------------------------------------------------------------------
- */
+/* ---- The directory's history ----------------------------------------------------------------- */
 
 static int parse_head(struct slice bytes, struct slice *out_origin, struct head *out,
                       struct error *err)
@@ -140,8 +139,7 @@ static int load_heads(struct export_job *job, struct error *err)
     return check_growth(job, err);
 }
 
-/* ---- Tiles ------------------------------------------------------------------------------------
- */
+/* ---- Tiles ----------------------------------------------------------------------------------- */
 
 static int put(struct export_job *job, const struct tile *tile, struct slice bytes,
                struct error *err)
@@ -214,8 +212,7 @@ static int do_tile(struct export_job *job, const struct tile *tile, struct error
     return BLOCKDB_OK;
 }
 
-/* ---- Threads ----------------------------------------------------------------------------------
- */
+/* ---- Threads --------------------------------------------------------------------------------- */
 
 static void note_failure(struct export_job *job, int rc, const struct error *err)
 {
@@ -361,8 +358,7 @@ static int run_upper_levels(struct export_job *job, struct error *err)
     return rc;
 }
 
-/* ---- The whole --------------------------------------------------------------------------------
- */
+/* ---- The whole ------------------------------------------------------------------------------- */
 
 /* Removes partial tiles of the old head that are full now. */
 static int drop_old_partials(struct export_job *job, struct error *err)

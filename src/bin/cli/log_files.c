@@ -234,8 +234,7 @@ int log_files_sync_dir(const struct log_files *files, const struct tile *tile, s
     return rc;
 }
 
-/* ---- Partial tiles that are not needed any more -----------------------------------------------
- */
+/* ---- Partial tiles that are not needed any more ---------------------------------------------- */
 
 struct removal {
     const struct log_files *files;

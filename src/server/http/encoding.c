@@ -13,8 +13,7 @@
 #define GZIP_MEMORY_LEVEL 8
 #define ZSTD_LEVEL 1
 
-/* ---- Choosing ----------------------------------------------------------------------------------
- */
+/* ---- Choosing -------------------------------------------------------------------------------- */
 
 static struct slice trim(struct slice s)
 {
@@ -87,8 +86,7 @@ const char *encoding_name(enum encoding encoding)
     return NULL;
 }
 
-/* ---- Coding ------------------------------------------------------------------------------------
- */
+/* ---- Coding ---------------------------------------------------------------------------------- */
 
 /* What zlib allocates is ours to count and to fail. */
 static void *gzip_alloc(void *context, unsigned count, unsigned item_bytes)

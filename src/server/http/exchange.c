@@ -253,8 +253,7 @@ void *exchange_state(const struct exchange *x)
     return x->state;
 }
 
-/* ---- Answers ----------------------------------------------------------------------------------
- */
+/* ---- Answers --------------------------------------------------------------------------------- */
 
 void exchange_set_header(struct exchange *x, const char *name, const char *value)
 {
@@ -426,8 +425,7 @@ void exchange_error(struct exchange *x, int code, const struct error *err)
          is_told ? err->message : blockdb_status_name(code));
 }
 
-/* ---- Work that may block ------------------------------------------------------------------------
- */
+/* ---- Work that may block --------------------------------------------------------------------- */
 
 struct exchange *exchange_of_call(struct call *call)
 {
@@ -533,8 +531,7 @@ void exchange_run(struct exchange *x, enum pool_class job_class, exchange_run_fn
     exchange_started(x, dispatch_run(call, job_class, run));
 }
 
-/* ---- Codes -------------------------------------------------------------------------------------
- */
+/* ---- Codes ----------------------------------------------------------------------------------- */
 
 /* By the number of the status, without its sign. */
 static const struct {

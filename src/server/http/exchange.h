@@ -136,8 +136,7 @@ void exchange_started(struct exchange *x, enum call_state state);
 void exchange_hold(struct exchange *x);
 void exchange_release(struct exchange *x);
 
-/* ---- Streams ----------------------------------------------------------------------------------
- */
+/* ---- Streams --------------------------------------------------------------------------------- */
 
 struct exchange_stream {
     /* The client reads again: write on. */

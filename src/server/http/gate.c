@@ -15,8 +15,7 @@
 #define NS_PER_MS 1000000U
 #define UNWANTED_BODY_MAX 65536 /* of a route that takes none: read and ignored */
 
-/* ---- Refusals ----------------------------------------------------------------------------------
- */
+/* ---- Refusals -------------------------------------------------------------------------------- */
 
 #define REFUSE(x, status, code, ...)                                                               \
     do {                                                                                           \
@@ -70,8 +69,7 @@ static void refuse_method(struct exchange *x)
            methods != NULL ? methods : "others");
 }
 
-/* ---- Origins -----------------------------------------------------------------------------------
- */
+/* ---- Origins --------------------------------------------------------------------------------- */
 
 /* Whether origin is one of origins, which are separated by spaces; "*" is any. */
 static bool origin_is_listed(const char *origins, struct slice origin)
@@ -152,8 +150,7 @@ static void answer_options(struct exchange *x)
     exchange_reply(x, 204, NULL, slice_of(NULL, 0));
 }
 
-/* ---- The path ----------------------------------------------------------------------------------
- */
+/* ---- The path -------------------------------------------------------------------------------- */
 
 /* Whether every percent sign begins an escape. That of a zero byte is fine: keys are any bytes. */
 static bool escapes_are_good(struct slice text)
@@ -219,8 +216,7 @@ static bool find_route(struct exchange *x)
     return false;
 }
 
-/* ---- Who ---------------------------------------------------------------------------------------
- */
+/* ---- Who ------------------------------------------------------------------------------------- */
 
 static enum limit_class limit_class_of(const struct route *route)
 {
@@ -392,8 +388,7 @@ static void ask_who(struct exchange *x)
     exchange_release(x);
 }
 
-/* ---- Entering ----------------------------------------------------------------------------------
- */
+/* ---- Entering -------------------------------------------------------------------------------- */
 
 /* Takes the client's id when it is one. */
 static void take_id(struct exchange *x)

@@ -188,8 +188,7 @@ void exchange_count(struct exchange *x, int status, size_t answer_bytes)
     tell_audit(x, status);
 }
 
-/* ---- Exchanges that are kept for reuse ---------------------------------------------------------
- */
+/* ---- Exchanges that are kept for reuse ------------------------------------------------------- */
 
 /* A number of 24 hexadecimal digits that no other exchange of this process has. */
 static void make_id(struct exchange *x)
@@ -327,8 +326,7 @@ void exchange_free(struct exchange *x)
     loop->spare_count++;
 }
 
-/* ---- Making and freeing ------------------------------------------------------------------------
- */
+/* ---- Making and freeing ---------------------------------------------------------------------- */
 
 void http_limits_of(const struct server_config *config, struct http_limits *out)
 {

@@ -11,8 +11,7 @@
 #define SKIPPED_MAX 262144  /* of a body that is read although nobody wants it */
 #define MS_PER_S 1000
 
-/* ---- Deadlines ---------------------------------------------------------------------------------
- */
+/* ---- Deadlines ------------------------------------------------------------------------------- */
 
 static uint64_t now_ms(const struct http_conn *hc)
 {
@@ -130,8 +129,7 @@ static void on_deadline(struct conn *c)
     http_conn_watch(hc);
 }
 
-/* ---- Bodies ------------------------------------------------------------------------------------
- */
+/* ---- Bodies ---------------------------------------------------------------------------------- */
 
 static void start(struct exchange *x)
 {
@@ -281,8 +279,7 @@ static void skip(struct http_conn *hc)
     conn_consume(hc->conn, len);
 }
 
-/* ---- Heads -------------------------------------------------------------------------------------
- */
+/* ---- Heads ----------------------------------------------------------------------------------- */
 
 /* A head beyond the limit: is it the first line, or those behind it? */
 static void refuse_long(struct http_conn *hc, struct slice in)
@@ -400,8 +397,7 @@ static bool next_head(struct http_conn *hc)
     return true;
 }
 
-/* ---- Input -------------------------------------------------------------------------------------
- */
+/* ---- Input ----------------------------------------------------------------------------------- */
 
 /* Whether the next request has to wait for those before it. */
 static bool must_wait(struct http_conn *hc)
@@ -492,8 +488,7 @@ static void on_output_low(struct conn *c)
     http_conn_go_on(hc);
 }
 
-/* ---- Beginning and end -------------------------------------------------------------------------
- */
+/* ---- Beginning and end ----------------------------------------------------------------------- */
 
 static int on_open(struct conn *c)
 {

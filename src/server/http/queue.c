@@ -10,8 +10,7 @@
 #define HELD_HIGH 65536       /* of a stream that waits for the answers before it */
 #define CHUNK_HEAD_BYTES 20
 
-/* ---- Writing -----------------------------------------------------------------------------------
- */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
 static bool is_first(const struct exchange *x)
 {
@@ -75,8 +74,7 @@ static int write_body(struct exchange *x, struct slice body)
     return is_first(x) ? conn_output_take(x->conn, &x->out) : BLOCKDB_OK;
 }
 
-/* ---- Order -------------------------------------------------------------------------------------
- */
+/* ---- Order ----------------------------------------------------------------------------------- */
 
 void queue_settle(struct exchange *x)
 {
@@ -262,8 +260,7 @@ void queue_continue(struct exchange *x)
     }
 }
 
-/* ---- Streams -----------------------------------------------------------------------------------
- */
+/* ---- Streams --------------------------------------------------------------------------------- */
 
 static void tell_gone(struct exchange *x)
 {
@@ -363,8 +360,7 @@ void exchange_stream_end(struct exchange *x)
     advance(hc);
 }
 
-/* ---- All of a queue ----------------------------------------------------------------------------
- */
+/* ---- All of a queue -------------------------------------------------------------------------- */
 
 void queue_abandon(struct http_conn *hc)
 {

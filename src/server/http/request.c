@@ -27,8 +27,7 @@ bool http_equal_fold(struct slice a, const char *b)
     return a.len == strlen(b) && (a.len == 0 || strncasecmp((const char *)a.data, b, a.len) == 0);
 }
 
-/* ---- Where a head ends -------------------------------------------------------------------------
- */
+/* ---- Where a head ends ----------------------------------------------------------------------- */
 
 size_t http_empty_lines(struct slice bytes)
 {
@@ -65,8 +64,7 @@ size_t http_head_len(struct slice bytes, size_t *searched)
     return 0;
 }
 
-/* ---- Parsing -----------------------------------------------------------------------------------
- */
+/* ---- Parsing --------------------------------------------------------------------------------- */
 
 static bool refuse(struct http_refusal *out, int status, const char *message)
 {
@@ -228,8 +226,7 @@ static bool parse_header_line(struct slice line, struct http_request *r,
     return true;
 }
 
-/* ---- What headers mean -------------------------------------------------------------------------
- */
+/* ---- What headers mean ----------------------------------------------------------------------- */
 
 /* Of the headers that decide where a request ends and whom it is for: how many there are, and the
  * value of the last. */
@@ -384,8 +381,7 @@ bool http_request_parse(struct slice head, struct http_request *out,
     return judge_headers(out, out_refusal);
 }
 
-/* ---- Looking things up -------------------------------------------------------------------------
- */
+/* ---- Looking things up ----------------------------------------------------------------------- */
 
 static const struct http_header *find_header(const struct http_request *r, const char *name)
 {

@@ -28,8 +28,7 @@ struct router {
     size_t node_count;
 };
 
-/* ---- Segments ----------------------------------------------------------------------------------
- */
+/* ---- Segments -------------------------------------------------------------------------------- */
 
 /* Takes the text between a leading slash and the next one, or the end. False: nothing is left. */
 static bool take_segment(struct slice *path, struct slice *out)
@@ -72,8 +71,7 @@ struct slice route_param_name(const struct route *route, size_t index)
     return slice_of(NULL, 0);
 }
 
-/* ---- Making ------------------------------------------------------------------------------------
- */
+/* ---- Making ---------------------------------------------------------------------------------- */
 
 static struct node *new_node(struct router *r)
 {
@@ -189,8 +187,7 @@ void router_free(struct router *r)
     }
 }
 
-/* ---- Matching ----------------------------------------------------------------------------------
- */
+/* ---- Matching -------------------------------------------------------------------------------- */
 
 /* A place where another child may match as well: the search comes back to it. */
 struct choice {

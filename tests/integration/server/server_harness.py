@@ -37,8 +37,8 @@ class Server:
         self.write_config(config)
         if os.path.exists(self.port_path):
             os.unlink(self.port_path)
-        command = [program, '--config', self.config_path, '--data-dir', self.data_dir,
-                   '--port-file', self.port_path]
+        command = [os.path.abspath(program), '--config', self.config_path,
+                   '--data-dir', self.data_dir, '--port-file', self.port_path]
         if not any(f == '--port' or f.startswith('--port=') for f in flags):
             command += ['--port', '0']
         self.log = open(self.log_path, 'ab')

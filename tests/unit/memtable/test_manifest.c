@@ -55,8 +55,7 @@ static int open_or_create(struct os *os, struct manifest **out, struct error *er
     return rc == BLOCKDB_ENOTFOUND ? manifest_create(&options, out, err) : rc;
 }
 
-/* ---- A script of edits whose result is easily compared ----------------------------------------
- */
+/* ---- A script of edits whose result is easily compared --------------------------------------- */
 
 static struct table_meta table(uint64_t number, uint32_t level, uint64_t first_seq,
                                const char *first_key, const char *last_key)
@@ -173,8 +172,7 @@ static void run_steps(struct manifest *m, int count)
     }
 }
 
-/* ---- Plain use ---------------------------------------------------------------------------------
- */
+/* ---- Plain use ------------------------------------------------------------------------------- */
 
 static void test_edits_come_back(void **state)
 {
@@ -369,8 +367,7 @@ static void test_appends_from_several_threads(void **state)
     os_crash_free(disk);
 }
 
-/* ---- CURRENT -----------------------------------------------------------------------------------
- */
+/* ---- CURRENT --------------------------------------------------------------------------------- */
 
 static void write_current(struct os *os, const char *text)
 {
@@ -455,8 +452,7 @@ static void test_current_names_what_is_not_there(void **state)
     os_crash_free(disk);
 }
 
-/* ---- Power cuts --------------------------------------------------------------------------------
- */
+/* ---- Power cuts ------------------------------------------------------------------------------ */
 
 /* Runs steps until the power goes; returns how many were acknowledged. */
 static uint64_t run_until_off(struct os_crash *disk, uint64_t steps)
@@ -546,8 +542,7 @@ static void test_power_cuts_during_recovery(void **state)
     }
 }
 
-/* ---- Failing operations ------------------------------------------------------------------------
- */
+/* ---- Failing operations ---------------------------------------------------------------------- */
 
 static void test_every_operation_fails_once(void **state)
 {
@@ -665,8 +660,7 @@ static void test_failing_allocations(void **state)
     assert_true(n > 50);
 }
 
-/* ---- Damage ------------------------------------------------------------------------------------
- */
+/* ---- Damage ---------------------------------------------------------------------------------- */
 
 static void read_manifest(struct os_crash *disk, uint64_t number, struct buf *out)
 {
@@ -805,8 +799,7 @@ static void test_inspect(void **state)
     os_crash_free(disk);
 }
 
-/* ---- Edits as bytes ----------------------------------------------------------------------------
- */
+/* ---- Edits as bytes -------------------------------------------------------------------------- */
 
 static int decode_payload(const void *payload, size_t len)
 {

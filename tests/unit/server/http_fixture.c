@@ -20,8 +20,7 @@
 #define STEP_NS 1000000U
 #define STEPS_MAX 10000
 
-/* ---- Routes ------------------------------------------------------------------------------------
- */
+/* ---- Routes ---------------------------------------------------------------------------------- */
 
 static struct http_fixture *fixture_of(const struct exchange *x)
 {
@@ -213,8 +212,7 @@ static const struct route routes[] = {
     {HTTP_GET, "/headers", 0, ROUTE_READ, 0, 0, route_headers, "Not modified."},
 };
 
-/* ---- Starting and stopping ---------------------------------------------------------------------
- */
+/* ---- Starting and stopping ------------------------------------------------------------------- */
 
 void http_fixture_start(struct http_fixture *f, const struct http_limits *limits)
 {
@@ -320,8 +318,7 @@ void http_fixture_stop(struct http_fixture *f)
     assert_int_equal(system(command), 0);
 }
 
-/* ---- Clients -----------------------------------------------------------------------------------
- */
+/* ---- Clients --------------------------------------------------------------------------------- */
 
 int http_fixture_connect(struct http_fixture *f)
 {

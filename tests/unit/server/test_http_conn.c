@@ -91,8 +91,7 @@ static void assert_lacks(const char *text)
     assert_null(strstr(out, text));
 }
 
-/* ---- Connections -------------------------------------------------------------------------------
- */
+/* ---- Connections ----------------------------------------------------------------------------- */
 
 static void test_hello(void **state)
 {
@@ -190,8 +189,7 @@ static void test_silent_clients(void **state)
     http_fixture_reset(http_fixture_connect(f));
 }
 
-/* ---- Bodies ------------------------------------------------------------------------------------
- */
+/* ---- Bodies ---------------------------------------------------------------------------------- */
 
 static void test_bodies(void **state)
 {
@@ -258,8 +256,7 @@ static void test_expect(void **state)
     assert_starts("HTTP/1.1 417 ");
 }
 
-/* ---- Refusals ----------------------------------------------------------------------------------
- */
+/* ---- Refusals -------------------------------------------------------------------------------- */
 
 static void test_paths(void **state)
 {
@@ -379,8 +376,7 @@ static void test_failures(void **state)
     assert_starts("HTTP/1.1 404 ");
 }
 
-/* ---- Large answers, streams --------------------------------------------------------------------
- */
+/* ---- Large answers, streams ------------------------------------------------------------------ */
 
 static void test_compression(void **state)
 {
@@ -469,8 +465,7 @@ static void test_drain(void **state)
     (void)close(busy);
 }
 
-/* ---- Clients that go away, and time ------------------------------------------------------------
- */
+/* ---- Clients that go away, and time ---------------------------------------------------------- */
 
 /* A hundred clients leave while their commit, or their work on the pool, is pending. */
 static void test_reset_while_pending(void **state)
