@@ -238,6 +238,63 @@ class Evidence(Case):
         self.cli('checkpoint', env=env)
 
 
+class Secrets(unittest.TestCase):
+    """TLS and tokens: what a client trusts, and how it says who it is."""
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix='blockdb-client-test.')
+        self.addCleanup(self.folder.cleanup)
+        run('openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256',
+            '-nodes', '-days', '2', '-subj', '/CN=localhost', '-addext',
+            'subjectAltName=DNS:localhost', '-keyout', self.path('key'), '-out', self.path('cert'))
+
+    def path(self, name):
+        return os.path.join(self.folder.name, name)
+
+    def cli(self, *args, stdin=b''):
+        env = {k: v for k, v in os.environ.items() if not k.startswith('BLOCKDB_')}
+        env.update(XDG_STATE_HOME=self.path('state'), XDG_CONFIG_HOME=self.path('config'))
+        return run(CLI, *args, stdin=stdin, env=env)
+
+    def test_certificates_and_tokens(self):
+        directory = self.path('db')
+        done = self.cli('--data-dir', directory, 'put', 'k', 'v')
+        self.assertEqual(done.returncode, 0, done.stderr)
+        done = self.cli('--data-dir', directory, 'token', 'create', 'app', '--role', 'writer',
+                        '--role', 'reader')
+        self.assertEqual(done.returncode, 0, done.stderr)
+        token = re.search(rb'bdb_\w+', done.stdout).group(0)
+        with open(self.path('token'), 'wb') as f:
+            f.write(token + b'\n')
+        os.chmod(self.path('token'), 0o600)
+        config = ('[server]\nresp_port = 0\n[security]\nenable_auth = true\n'
+                  'tls_cert = "%s"\ntls_key = "%s"\n' % (self.path('cert'), self.path('key')))
+        with Server(PROGRAM, config, flags=['--data-dir', directory], wait=False) as server:
+            for _ in range(300):
+                if os.path.exists(server.port_path) and os.path.getsize(server.port_path):
+                    break
+                time.sleep(0.1)
+            with open(server.port_path, encoding='ascii') as f:
+                url = 'https://localhost:%s' % f.readline().strip()
+            trusted = ('--url', url, '--cacert', self.path('cert'))
+            secret = ('--token-file', self.path('token'))
+
+            done = self.cli(*trusted, *secret, 'get', 'k')
+            self.assertEqual((done.returncode, done.stdout), (0, b'v'), done.stderr)
+            done = self.cli(*trusted, 'get', 'k')
+            self.assertEqual(done.returncode, 7, done.stderr)
+            done = self.cli('--url', url, *secret, 'get', 'k')
+            self.assertEqual(done.returncode, 6, done.stderr)
+            self.assertIn(b'--cacert', done.stderr)
+            done = self.cli('--url', url, '--insecure', *secret, 'put', 'k', 'w')
+            self.assertEqual(done.returncode, 0, done.stderr)
+            done = self.cli('--url', url.replace('localhost', '127.0.0.1'), '--cacert',
+                            self.path('cert'), *secret, 'get', 'k')
+            self.assertEqual(done.returncode, 6, 'a certificate of another name was accepted')
+            with open(server.log_path, 'rb') as f:
+                self.assertNotIn(token, f.read())
+
+
 class Restarts(Case):
     def test_retries_append_once(self):
         """Writers go on over kills of the server, and no write is there twice or lost."""
