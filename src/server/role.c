@@ -119,10 +119,15 @@ void role_list_deinit(struct role_list *list)
 
 const char *role_list_next(const struct role_list *list, const char *text)
 {
-    const char *end = (const char *)list->texts.data + list->texts.len;
-    const char *next = text == NULL ? (const char *)list->texts.data : text + strlen(text) + 1;
+    const char *end;
+    const char *next;
 
-    return list->count > 0 && next < end ? next : NULL;
+    if (list->count == 0) {
+        return NULL;
+    }
+    end = (const char *)list->texts.data + list->texts.len;
+    next = text == NULL ? (const char *)list->texts.data : text + strlen(text) + 1;
+    return next < end ? next : NULL;
 }
 
 static bool is_there(const struct role_list *list, struct slice grant)

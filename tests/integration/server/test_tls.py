@@ -86,14 +86,14 @@ class Tls(unittest.TestCase):
                 f.write('nonsense')
             s.send(signal.SIGHUP)
             s.wait_log('nothing has changed')
+            with s.connect() as plain:  # not a word in the clear
+                plain.sendall(b'GET /health HTTP/1.1\r\nHost: x\r\n\r\n')
+                self.assertNotIn(b'HTTP/1.1 200', read_all(plain))
             with self.connect(s, s.port, 'two') as c:
                 c.sendall(b'GET /metrics HTTP/1.0\r\n\r\n')
                 text = read_all(c).decode()
             self.assertRegex(text, r'blockdb_tls_certificate_expiry_seconds \d{10}')
             self.assertRegex(text, r'blockdb_tls_handshake_failures_total [1-9]')
-            with s.connect() as plain:  # not a word in the clear
-                plain.sendall(b'GET /health HTTP/1.1\r\nHost: x\r\n\r\n')
-                self.assertNotIn(b'HTTP/1.1 200', read_all(plain))
             self.assertEqual(s.stop(), 0)
 
     def test_certificates_of_clients(self):
