@@ -13,7 +13,8 @@ static int visit(void *context, const struct toml_item *item, struct error *err)
 
     (void)err; /* nothing fails here */
     ASSERT(item->table != NULL && item->key != NULL && item->line > 0);
-    ASSERT((item->type == TOML_STRING) == (item->text != NULL));
+    ASSERT(item->type != TOML_STRING || item->text != NULL);
+    ASSERT(item->text == NULL || item->type == TOML_STRING || item->type == TOML_ARRAY);
     (*count)++;
     return BLOCKDB_OK;
 }
