@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """libblockdb-client and blockdb-cli against a real server.
 test_client.py SERVER CLI SUITE EXAMPLE..."""
