@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """redis-cli, redis-benchmark and the clients ioredis and node-redis against a server, with no
 special options. Usage: test_redis.py BLOCKDB_SERVER BLOCKDB_CLI"""
+import functools
 import hashlib
 import json
 import os
@@ -20,6 +21,7 @@ from server_harness import Server  # noqa: E402
 SERVER = CLI = None  # set by main()
 NODE_CLIENTS = {'ioredis5': 'npm:ioredis@5', 'ioredis6': 'npm:ioredis@6',
                 'redis4': 'npm:redis@4', 'redis6': 'npm:redis@6'}
+NPM_SECONDS = 120
 
 
 def free_port():
@@ -180,6 +182,7 @@ class TestSecrets(RedisTest):
         self.assertTrue(head['checkpoint'].startswith('example.org/log\n'))
 
 
+@functools.cache
 def node_clients():
     """The folder of the clients from the registry of npm, kept outside of the source; None and
     why when it cannot be reached."""
@@ -195,10 +198,14 @@ def node_clients():
     os.makedirs(folder)
     with open(os.path.join(folder, 'package.json'), 'w', encoding='ascii') as f:
         f.write(manifest)
-    done = subprocess.run(['npm', 'install', '--no-audit', '--no-fund', '--ignore-scripts'],
-                          cwd=folder, capture_output=True, text=True, timeout=240, check=False)
-    if done.returncode != 0:
-        return None, 'the registry of npm cannot be reached: ' + done.stderr[-300:]
+    try:
+        subprocess.run(['npm', 'install', '--no-audit', '--no-fund', '--ignore-scripts',
+                        '--fetch-retries=1', '--fetch-timeout=20000'],
+                       cwd=folder, capture_output=True, text=True, timeout=NPM_SECONDS, check=True)
+    except subprocess.TimeoutExpired:
+        return None, 'npm took over %d s to install the clients' % NPM_SECONDS
+    except subprocess.CalledProcessError as error:
+        return None, 'npm cannot install the clients: ' + error.stderr[-300:]
     with open(os.path.join(folder, 'complete'), 'w', encoding='ascii'):
         pass
     return folder, ''
