@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -190,25 +191,43 @@ def node_clients():
         return None, 'node and npm are not installed'
     base = os.environ.get('XDG_CACHE_HOME') or os.path.join(os.path.expanduser('~'), '.cache')
     manifest = json.dumps({'private': True, 'dependencies': NODE_CLIENTS}, sort_keys=True)
-    name = hashlib.sha256(manifest.encode()).hexdigest()[:16]
-    folder = os.path.join(base, 'blockdb-tests', 'npm-' + name)
+    name = 'npm-' + hashlib.sha256(manifest.encode()).hexdigest()[:16]
+    folder = os.path.join(base, 'blockdb-tests', name)
     if os.path.exists(os.path.join(folder, 'complete')):
         return folder, ''
-    shutil.rmtree(folder, ignore_errors=True)
-    os.makedirs(folder)
+    os.makedirs(os.path.dirname(folder), exist_ok=True)
+    # Made beside its place and renamed when whole: another run may be doing the same.
+    with tempfile.TemporaryDirectory(prefix=name + '.', dir=os.path.dirname(folder)) as fresh:
+        reason = install_node_clients(fresh, manifest)
+        if reason:
+            return None, reason
+        shutil.rmtree(folder, ignore_errors=True)  # of a run that was interrupted
+        try:
+            os.rename(fresh, folder)
+        except OSError as error:  # the other run was faster
+            if not os.path.exists(os.path.join(folder, 'complete')):
+                return None, str(error)
+        os.makedirs(fresh, exist_ok=True)  # for its removal
+    return folder, ''
+
+
+def install_node_clients(folder, manifest):
+    """Why it did not work; '' when it did. A registry that is silent counts as one that is not
+    there: what these tests are about is the server."""
     with open(os.path.join(folder, 'package.json'), 'w', encoding='ascii') as f:
         f.write(manifest)
     try:
-        subprocess.run(['npm', 'install', '--no-audit', '--no-fund', '--ignore-scripts',
-                        '--fetch-retries=1', '--fetch-timeout=20000'],
-                       cwd=folder, capture_output=True, text=True, timeout=NPM_SECONDS, check=True)
+        done = subprocess.run(['npm', 'install', '--no-audit', '--no-fund', '--ignore-scripts',
+                               '--fetch-retries=1', '--fetch-timeout=20000'], cwd=folder,
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=NPM_SECONDS, check=False)
     except subprocess.TimeoutExpired:
-        return None, 'npm took over %d s to install the clients' % NPM_SECONDS
-    except subprocess.CalledProcessError as error:
-        return None, 'npm cannot install the clients: ' + error.stderr[-300:]
+        return 'npm took over %d s to install the clients' % NPM_SECONDS
+    if done.returncode != 0:
+        return 'npm cannot install the clients: ' + done.stderr[-300:]
     with open(os.path.join(folder, 'complete'), 'w', encoding='ascii'):
         pass
-    return folder, ''
+    return ''
 
 
 def needed_node(folder, package):
