@@ -50,7 +50,7 @@ struct audit_source {
 RESULT_MUST_BE_USED int audit_source_of_dir(struct os *os, const char *dir,
                                             struct audit_source **out, struct error *err);
 /* The prefix of a log on the network, "https://example.org/log". EINVAL: no such URL. EUNSUPPORTED
- * comes with the first connection when libcurl is not installed. */
+ * comes with the first read when that needs libssl or zlib, and it is not installed. */
 RESULT_MUST_BE_USED int audit_source_of_url(const char *url, struct audit_source **out,
                                             struct error *err);
 /* An open database; dir is its directory, for messages. A database without a signed head delivers

@@ -66,13 +66,21 @@ static int fetch(struct audit_source *source, struct url_connection *c, const ch
         return error_set_no_memory(err);
     }
     url = (const char *)c->url.data;
-    rc = http_get(c->http, url, &c->response, err);
+    /* Hashes do not compress; entries do. */
+    rc = strstr(path, "entries/") != NULL ? http_get_compressed(c->http, url, &c->response, err)
+                                          : http_get(c->http, url, &c->response, err);
     if (rc < 0) {
         return rc;
     }
     if (c->response.status == 404 || c->response.status == 410) {
         return error_set(err, BLOCKDB_ENOTFOUND, "'%.400s': the server has none (HTTP status %d)",
                          url, c->response.status);
+    }
+    if (c->response.status / 100 == 3) {
+        return error_set(err, BLOCKDB_EIO,
+                         "'%.200s': the server answered with HTTP status %d, redirects are not "
+                         "followed; the log may be at '%s'",
+                         url, c->response.status, c->response.location);
     }
     if (c->response.status != 200) {
         return error_set(err, BLOCKDB_EIO,

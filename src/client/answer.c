@@ -29,6 +29,8 @@ static void head_reset(struct answer *a)
     a->length = 0;
     a->retry_after_s = ANSWER_NO_RETRY;
     a->content_type[0] = '\0';
+    a->is_gzip = false;
+    a->is_coded = false;
     a->leader[0] = '\0';
     a->location[0] = '\0';
 }
@@ -185,6 +187,15 @@ static const char *parse_length(struct answer *a, struct slice value)
     return NULL;
 }
 
+static void parse_coding(struct answer *a, struct slice value)
+{
+    bool is_gzip = is_name(value, "gzip") || is_name(value, "x-gzip");
+
+    /* Two codings, one after the other, are none that we know. */
+    a->is_coded = a->is_coded || a->is_gzip || (!is_gzip && !is_name(value, "identity"));
+    a->is_gzip = is_gzip && !a->is_coded;
+}
+
 /* What one header means to us; the fault, or NULL. */
 static const char *parse_header(struct answer *a, struct slice name, struct slice value)
 {
@@ -203,6 +214,8 @@ static const char *parse_header(struct answer *a, struct slice name, struct slic
                          !list_has(value, "close");
     } else if (is_name(name, "Content-Type")) {
         keep(a->content_type, sizeof(a->content_type), value);
+    } else if (is_name(name, "Content-Encoding")) {
+        parse_coding(a, value);
     } else if (is_name(name, "Blockdb-Leader")) {
         keep(a->leader, sizeof(a->leader), value);
     } else if (is_name(name, "Location")) {
@@ -303,6 +316,14 @@ static int too_long(struct answer *a, struct error *err)
                      a->body_max);
 }
 
+static int head_too_long(struct answer *a, struct error *err)
+{
+    a->keeps_alive = false;
+    return error_set(err, BLOCKDB_ELIMIT,
+                     "the head of the answer is longer than the %zu bytes allowed",
+                     ANSWER_HEAD_MAX);
+}
+
 /* Each step takes what it can from raw. *out_more tells that the state or the place changed. */
 
 static int step_head(struct answer *a, bool *out_more, struct error *err)
@@ -312,7 +333,7 @@ static int step_head(struct answer *a, bool *out_more, struct error *err)
 
     *out_more = len > 0;
     if (len == 0) {
-        return rest.len >= ANSWER_HEAD_MAX ? senseless(a, "its head is too long", err) : BLOCKDB_OK;
+        return rest.len >= ANSWER_HEAD_MAX ? head_too_long(a, err) : BLOCKDB_OK;
     }
     a->raw_at += len;
     return parse_head(a, slice_of(rest.data, len), err);

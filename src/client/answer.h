@@ -63,6 +63,8 @@ struct answer {
     uint64_t length;
     uint32_t retry_after_s;           /* ANSWER_NO_RETRY: not said */
     char content_type[128];           /* cut when longer, "" when there is none */
+    bool is_gzip;                     /* Content-Encoding: the body is compressed */
+    bool is_coded;                    /* ... in some other way */
     char leader[ANSWER_HEADER_MAX];   /* Blockdb-Leader */
     char location[ANSWER_HEADER_MAX]; /* Location */
 };

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "client/refusal.h"
+#include "client/roundtrip.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -157,49 +158,20 @@ static int head_build(const struct ask *ask, const struct url *url)
 
 /* ---- One attempt --------------------------------------------------------------------------- */
 
-/* Reads from link until the answer is complete, or only its head is. */
-static int read_answer(struct ask *ask, struct link *link, bool head_only, uint64_t deadline_ns,
-                       struct error *err)
-{
-    struct answer *answer = &ask->slot->answer;
-
-    while (!answer_is_done(answer) && !(head_only && answer_has_head(answer))) {
-        size_t room = 0;
-        void *at = answer_room(answer, &room);
-        size_t len = 0;
-        int rc = at != NULL ? link_receive(link, at, room, &len, deadline_ns, err)
-                            : error_set_no_memory(err);
-
-        if (rc == BLOCKDB_OK) {
-            rc = len > 0 ? answer_received(answer, len, err) : answer_ended(answer, err);
-        }
-        if (rc < 0) {
-            return rc;
-        }
-    }
-    return BLOCKDB_OK;
-}
-
 /* Sends the request on an open link and reads the answer. */
 static int converse(struct ask *ask, struct link *link, bool head_only, uint64_t deadline_ns,
                     struct error *err)
 {
     struct slot *slot = ask->slot;
-    int sent;
+    struct roundtrip trip = {.link = link,
+                             .answer = &slot->answer,
+                             .head = buf_slice(&slot->head),
+                             .body = body_of(ask),
+                             .head_only = head_only};
 
     atomic_fetch_add_explicit(&ask->client->requests, 1, memory_order_relaxed);
     answer_reset(&slot->answer, ask->client->answer_bytes_max, strcmp(ask->method, "HEAD") == 0);
-    sent = link_send(link, buf_slice(&slot->head), body_of(ask), deadline_ns, err);
-    if (sent == BLOCKDB_ETIMEDOUT || sent == BLOCKDB_ENOMEM) {
-        return sent;
-    }
-    /* A server that refuses a request may answer and close before it has read all of it. */
-    if (sent < 0) {
-        struct error ignored;
-
-        return read_answer(ask, link, head_only, deadline_ns, &ignored) < 0 ? sent : BLOCKDB_OK;
-    }
-    return read_answer(ask, link, head_only, deadline_ns, err);
+    return roundtrip_run(&trip, deadline_ns, err);
 }
 
 static bool can_reuse(const struct ask *ask, unsigned endpoint)
@@ -391,7 +363,9 @@ int ask_stream(struct ask *ask, unsigned endpoint, struct link *link, struct err
         /* The rest of a refusal's body holds the message; without it the status must do. */
         struct error ignored;
 
-        IGNORE_RESULT(read_answer(ask, link, false, deadline_ns, &ignored));
+        struct roundtrip rest = {.link = link, .answer = &ask->slot->answer};
+
+        IGNORE_RESULT(roundtrip_receive(&rest, deadline_ns, &ignored));
         client_close_link(ask->client, link);
         rc = refusal(ask, err);
     }

@@ -185,7 +185,7 @@ static int set_secure(struct blockdb_client *c, const struct blockdb_client_opti
         is_https = is_https || c->endpoints[i].is_https;
     }
     if (is_https) {
-        return secure_new(&options, &c->secure, err);
+        return secure_new(&options, &c->net.secure, err);
     }
     if (o->ca_file != NULL || o->cert_file != NULL || o->key_file != NULL) {
         return error_set(err, BLOCKDB_EINVAL, "certificates are for https:// URLs only");
@@ -267,7 +267,7 @@ void blockdb_client_free(struct blockdb_client *client)
     mem_free(client->authorization);
     mem_free(client->user_agent);
     mem_free(client->slots);
-    secure_free(client->secure);
+    secure_free(client->net.secure);
     cond_deinit(&client->released);
     mutex_deinit(&client->mu);
     mem_free(client);
@@ -300,6 +300,7 @@ int blockdb_client_new(const struct blockdb_client_options *options,
         return error_set_no_memory(err);
     }
     c->os = os_real();
+    c->net = (struct link_net){.os = c->os, .sockets = sockets_real()};
     mutex_init(&c->mu, LOCK_RANK_CLIENT);
     cond_init(&c->released);
     rc = set_numbers(c, &o, err);
@@ -460,7 +461,7 @@ int client_open_link(struct blockdb_client *client, unsigned endpoint, struct li
 {
     struct url url = client_endpoint(client, endpoint);
     uint64_t connect_by = os_monotonic_ns(client->os) + client->connection_timeout_ns;
-    int rc = link_open(link, client->os, &url, client->secure,
+    int rc = link_open(link, &client->net, &url,
                        connect_by < deadline_ns ? connect_by : deadline_ns, err);
 
     if (rc == BLOCKDB_OK) {

@@ -46,7 +46,7 @@ struct slot {
 struct blockdb_client {
     /* Constant after blockdb_client_new(). */
     struct os *os;
-    struct secure *secure; /* NULL: no https */
+    struct link_net net; /* without TLS: no https */
     unsigned slots_max;
     uint64_t connection_timeout_ns, idle_timeout_ns, request_timeout_ns;
     unsigned retry_attempts;

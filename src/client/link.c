@@ -5,43 +5,14 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #define NS_PER_MS 1000000ULL
 #define POLL_MS_MAX 60000
 #define SECURE_BYTES ((size_t)16 << 10)
 #define PORT_TEXT_BYTES 8
-
-/* ---- Waiting ------------------------------------------------------------------------------- */
-
-/* Waits until the socket is ready for events. */
-static int await(const struct link *link, short events, uint64_t deadline_ns, struct error *err)
-{
-    struct pollfd p = {.fd = link->fd, .events = events};
-
-    while (true) {
-        uint64_t now = os_monotonic_ns(link->os);
-        uint64_t left_ms = deadline_ns > now ? (deadline_ns - now + NS_PER_MS - 1) / NS_PER_MS : 0;
-        int n;
-
-        if (left_ms == 0) {
-            return error_set(err, BLOCKDB_ETIMEDOUT, "no answer within the time limit");
-        }
-        n = poll(&p, 1, left_ms < POLL_MS_MAX ? (int)left_ms : POLL_MS_MAX);
-        if (n > 0) {
-            return BLOCKDB_OK;
-        }
-        if (n < 0 && errno != EINTR) {
-            return error_set_errno(err, errno, "waiting for the server failed");
-        }
-    }
-}
 
 /* The failure of a call on the socket: always EIO, whatever the system calls it. */
 static int broken(int errno_value, const char *what, struct error *err)
@@ -52,13 +23,41 @@ static int broken(int errno_value, const char *what, struct error *err)
                      strerror_r(errno_value, reason, sizeof(reason)));
 }
 
+/* ---- Waiting ------------------------------------------------------------------------------- */
+
+/* Waits until the socket is ready for events. */
+static int await(const struct link *link, short events, uint64_t deadline_ns, struct error *err)
+{
+    struct pollfd p = {.fd = link->fd, .events = events};
+    struct sockets *sockets = link->net.sockets;
+
+    while (true) {
+        uint64_t now = os_monotonic_ns(link->net.os);
+        uint64_t left_ms = deadline_ns > now ? (deadline_ns - now + NS_PER_MS - 1) / NS_PER_MS : 0;
+        int n;
+
+        if (left_ms == 0) {
+            return error_set(err, BLOCKDB_ETIMEDOUT, "no answer within the time limit");
+        }
+        n = sockets->wait(sockets, &p, left_ms < POLL_MS_MAX ? (int)left_ms : POLL_MS_MAX);
+        if (n > 0) {
+            return BLOCKDB_OK;
+        }
+        if (n < 0 && errno != EINTR) {
+            return broken(errno, "waiting for the server failed", err);
+        }
+    }
+}
+
 /* ---- Plain bytes --------------------------------------------------------------------------- */
 
 static int plain_receive(struct link *link, void *out, size_t len, size_t *out_len,
                          uint64_t deadline_ns, struct error *err)
 {
+    struct sockets *sockets = link->net.sockets;
+
     while (true) {
-        ssize_t n = recv(link->fd, out, len, 0);
+        ssize_t n = sockets->receive(sockets, link->fd, out, len);
         int rc;
 
         if (n >= 0) {
@@ -97,9 +96,10 @@ static int plain_send(struct link *link, struct slice head, struct slice body, u
         {.iov_base = (void *)(uintptr_t)body.data, .iov_len = body.len},
     };
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    struct sockets *sockets = link->net.sockets;
 
     while (parts[0].iov_len + parts[1].iov_len > 0) {
-        ssize_t n = sendmsg(link->fd, &message, MSG_NOSIGNAL);
+        ssize_t n = sockets->send(sockets, link->fd, &message);
         int rc;
 
         if (n >= 0) {
@@ -217,18 +217,15 @@ static int tls_receive(struct link *link, void *out, size_t len, size_t *out_len
 static int connect_address(struct link *link, const struct sockaddr *address, socklen_t len,
                            uint64_t deadline_ns, struct error *err)
 {
-    static const int on = 1;
-    int failure = 0;
-    socklen_t failure_len = sizeof(failure);
+    struct sockets *sockets = link->net.sockets;
+    int failure;
     int rc;
 
-    link->fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    link->fd = sockets->open(sockets, address->sa_family);
     if (link->fd < 0) {
         return broken(errno, "no socket", err);
     }
-    /* A request is sent at once; without this its second part would wait for the first's answer. */
-    (void)setsockopt(link->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (connect(link->fd, address, len) == 0) {
+    if (sockets->connect(sockets, link->fd, address, len) == 0) {
         return BLOCKDB_OK;
     }
     if (errno != EINPROGRESS && errno != EINTR) {
@@ -238,9 +235,7 @@ static int connect_address(struct link *link, const struct sockaddr *address, so
     if (rc < 0) {
         return error_wrap(err, rc, "no connection");
     }
-    if (getsockopt(link->fd, SOL_SOCKET, SO_ERROR, &failure, &failure_len) < 0) {
-        failure = errno;
-    }
+    failure = sockets->connect_result(sockets, link->fd);
     return failure == 0 ? BLOCKDB_OK : broken(failure, "no connection", err);
 }
 
@@ -258,14 +253,29 @@ static bool known_address(const struct url *url, struct sockaddr_in *out)
     return inet_pton(AF_INET, host, &out->sin_addr) == 1;
 }
 
+static uint64_t count_addresses(const struct addrinfo *found)
+{
+    uint64_t n = 0;
+
+    for (; found != NULL; found = found->ai_next) {
+        n++;
+    }
+    return n;
+}
+
+/* LINK-4 */
 static int connect_found(struct link *link, const struct addrinfo *found, uint64_t deadline_ns,
                          struct error *err)
 {
     int rc = BLOCKDB_EIO;
 
     for (; found != NULL && rc < 0; found = found->ai_next) {
+        uint64_t now = os_monotonic_ns(link->net.os);
+        uint64_t left = deadline_ns > now ? deadline_ns - now : 0;
+
         link_close(link);
-        rc = connect_address(link, found->ai_addr, found->ai_addrlen, deadline_ns, err);
+        rc = connect_address(link, found->ai_addr, found->ai_addrlen,
+                             now + left / count_addresses(found), err);
     }
     return rc;
 }
@@ -297,8 +307,8 @@ static bool is_address(const struct url *url)
     return url->is_ipv6 || inet_pton(AF_INET, url->host, &ignored) == 1;
 }
 
-static int open_all(struct link *link, const struct url *url, struct secure *secure,
-                    uint64_t deadline_ns, struct error *err)
+static int open_all(struct link *link, const struct url *url, uint64_t deadline_ns,
+                    struct error *err)
 {
     struct sockaddr_in known;
     int rc;
@@ -314,7 +324,7 @@ static int open_all(struct link *link, const struct url *url, struct secure *sec
         }
     }
     if (rc == BLOCKDB_OK && url->is_https) {
-        rc = secure_session_new(secure, url->host, is_address(url), &link->session, err);
+        rc = secure_session_new(link->net.secure, url->host, is_address(url), &link->session, err);
     }
     if (rc == BLOCKDB_OK && url->is_https) {
         rc = shake_hands(link, deadline_ns, err);
@@ -322,15 +332,15 @@ static int open_all(struct link *link, const struct url *url, struct secure *sec
     return rc;
 }
 
-int link_open(struct link *link, struct os *os, const struct url *url, struct secure *secure,
+int link_open(struct link *link, const struct link_net *net, const struct url *url,
               uint64_t deadline_ns, struct error *err)
 {
     struct error own;
     struct error *to = err != NULL ? err : &own;
     int rc;
 
-    *link = (struct link){.os = os, .fd = -1};
-    rc = open_all(link, url, secure, deadline_ns, to);
+    *link = (struct link){.net = *net, .fd = -1};
+    rc = open_all(link, url, deadline_ns, to);
     if (rc < 0) {
         link_close(link);
         return error_wrap(to, rc, url->is_ipv6 ? "%s://[%s]:%u" : "%s://%s:%u",
@@ -346,19 +356,16 @@ void link_close(struct link *link)
         link->session = NULL;
     }
     if (link->fd >= 0) {
-        (void)close(link->fd); /* nothing is kept in it */
+        link->net.sockets->close(link->net.sockets, link->fd);
         link->fd = -1;
     }
 }
 
 bool link_is_fresh(const struct link *link)
 {
-    uint8_t byte;
-
     /* Anything to be received now is a goodbye, or was not asked for. With TLS it may be a harmless
      * session ticket; then a new connection costs a little more. */
-    return link->fd >= 0 && recv(link->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
-           (errno == EAGAIN || errno == EWOULDBLOCK);
+    return link->fd >= 0 && link->net.sockets->is_quiet(link->net.sockets, link->fd);
 }
 
 int link_send(struct link *link, struct slice head, struct slice body, uint64_t deadline_ns,

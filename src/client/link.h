@@ -9,18 +9,28 @@
  * LINK-1  Each call ends at its deadline with ETIMEDOUT.
  * LINK-2  After a failure the link is only good for link_close().
  * LINK-3  No signal is raised when the other side is gone.
+ * LINK-4  Of several addresses of a name each gets its share of the time, so one that never answers
+ *         does not keep the others from being tried.
  *
  * Threads:   one thread at a time.
- * Ownership: a link owns its socket and session; borrows url and secure as long as it lives.
+ * Ownership: a link owns its socket and session; borrows what its net has as long as it is open.
  */
 #pragma once
 
 #include "client/secure.h"
+#include "client/sockets.h"
 #include "client/url.h"
 #include "os/os.h"
 
+/* What links are made of. */
+struct link_net {
+    struct os *os;           /* its clock */
+    struct sockets *sockets; /* sockets_real() but in tests */
+    struct secure *secure;   /* NULL: http only */
+};
+
 struct link {
-    struct os *os;
+    struct link_net net;
     int fd;                         /* -1: closed */
     struct secure_session *session; /* NULL: plain */
 };
@@ -30,10 +40,10 @@ struct link {
         .fd = -1                                                                                   \
     }
 
-/* Connects. secure may be NULL for http. EIO: nobody there, or no TLS with it; ETIMEDOUT; EINVAL: a
- * name that does not exist. Messages name the URL. */
-RESULT_MUST_BE_USED int link_open(struct link *link, struct os *os, const struct url *url,
-                                  struct secure *secure, uint64_t deadline_ns, struct error *err);
+/* Connects a closed link. EIO: nobody there, no TLS with it, or a name that does not exist;
+ * ETIMEDOUT; ENOMEM. Messages name the URL. */
+RESULT_MUST_BE_USED int link_open(struct link *link, const struct link_net *net,
+                                  const struct url *url, uint64_t deadline_ns, struct error *err);
 /* Closed already is fine. */
 void link_close(struct link *link);
 static inline bool link_is_open(const struct link *link)
