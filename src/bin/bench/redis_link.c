@@ -15,14 +15,15 @@
 
 static uint64_t deadline(const struct redis_link *r)
 {
-    return os_monotonic_ns(r->link.os) + r->timeout_ms * 1000000;
+    return os_monotonic_ns(r->link.net.os) + r->timeout_ms * 1000000;
 }
 
 int redis_link_open(struct redis_link *r, const struct url *url, struct error *err)
 {
+    const struct link_net net = {.os = os_real(), .sockets = sockets_real()};
+
     *r = (struct redis_link){.link = LINK_CLOSED, .timeout_ms = TIMEOUT_MS};
-    return link_open(&r->link, os_real(), url, NULL,
-                     os_monotonic_ns(os_real()) + r->timeout_ms * 1000000, err);
+    return link_open(&r->link, &net, url, os_monotonic_ns(net.os) + r->timeout_ms * 1000000, err);
 }
 
 void redis_link_close(struct redis_link *r)
