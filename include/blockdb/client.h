@@ -17,9 +17,10 @@
  * CLIENT-2  What is sent again: what certainly did not arrive, what may arrive twice (reads, and
  *           writes by CLIENT-1), and what was refused for now (503, 429). A conflict, a refusal or
  *           a mistake is never sent again.
- * CLIENT-3  A call ends within `request_timeout_ms` for each attempt and what lies between them;
- *           waiting for a connection counts.
- * CLIENT-4  No answer takes more memory than `answer_bytes_max` and a small fixed amount.
+ * CLIENT-3  A call ends within `request_timeout_ms` (what takes long: `long_timeout_ms`) for each
+ *           attempt and what lies between them; waiting for a connection has the same limit once.
+ *           Only the lookup of a host's name may take longer, as long as the system's resolver
+ * does. CLIENT-4  No answer takes more memory than `answer_bytes_max` and a small fixed amount.
  *
  * Retries wait retry_delay_ms, twice that, and so on up to retry_delay_max_ms, each shortened at
  * random by up to a half; a server's Retry-After is obeyed when it is longer (up to the time that
@@ -112,13 +113,18 @@ struct blockdb_client_options {
      * last two bytes replaced by i (big-endian). */
     const uint8_t *client_id;
     const char *user_agent; /* NULL: "libblockdb-client/VERSION" */
+
+    /* Of one attempt at what takes as long as it takes, and gives no sign of life meanwhile:
+     * redact, compact, flush, and the signing of a head. It is not sent again after that. A server
+     * that is gone without a word is noticed within some 90 s all the same. */
+    uint32_t long_timeout_ms;
 };
 #define BLOCKDB_CLIENT_OPTIONS_INIT                                                                \
     {                                                                                              \
         .size = sizeof(struct blockdb_client_options), .max_connections = 20,                      \
         .connection_timeout_ms = 5000, .idle_timeout_ms = 300000, .retry_attempts = 3,             \
         .retry_delay_ms = 100, .retry_delay_max_ms = 5000, .request_timeout_ms = 30000,            \
-        .answer_bytes_max = 64u * 1024 * 1024                                                      \
+        .answer_bytes_max = 64u * 1024 * 1024, .long_timeout_ms = 3600000                          \
     }
 
 /* Makes a client; nothing is connected before the first call. options may be NULL. EINVAL: a URL,
@@ -363,12 +369,18 @@ int blockdb_client_get_large(struct blockdb_client *client, const void *key, siz
 
 /* ---- Administration ------------------------------------------------------------------------ */
 
-/* As the functions without `client` in blockdb/blockdb.h and blockdb/evidence.h. verify, compact
- * and backup start work in the server and ask how far it is; a progress function that returns
- * false stops the asking, and the work where it can be stopped. */
+/* As the functions without `client` in blockdb/blockdb.h and blockdb/evidence.h. verify and backup
+ * are jobs of the server, which are asked how far they are, so they may take any time; a progress
+ * function that returns false stops the asking, and the job where it can be stopped (ECANCELED).
+ * redact, flush and compact with `wait` have long_timeout_ms; after ETIMEDOUT the server goes on
+ * with what it was told. */
 int blockdb_client_redact(struct blockdb_client *client, const void *key, size_t key_len,
                           uint64_t seq, const struct blockdb_redact_options *options,
                           struct blockdb_write_result *out_result, struct blockdb_error *err);
+int blockdb_client_redact_many(struct blockdb_client *client,
+                               const struct blockdb_redact_target *targets, size_t count,
+                               const struct blockdb_redact_options *options,
+                               struct blockdb_write_result *out_result, struct blockdb_error *err);
 int blockdb_client_verify(struct blockdb_client *client,
                           const struct blockdb_verify_options *options,
                           struct blockdb_verify_report *out_report, struct blockdb_error *err);

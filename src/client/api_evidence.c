@@ -49,6 +49,7 @@ int blockdb_client_checkpoint_sign(struct blockdb_client *client, struct blockdb
     }
     ask.accept = TEXT_TYPE;
     ask.repeatable = true; /* the same head is signed again, or a longer one */
+    ask.is_long = true;    /* all that was acknowledged is sealed before */
     ask_path(&ask, "/api/v1/checkpoint");
     return fetch(&ask, out_note, err);
 }

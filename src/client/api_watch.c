@@ -48,11 +48,7 @@ int blockdb_client_watch_new(struct blockdb_client *client,
 void blockdb_client_watch_free(struct blockdb_client_watch *watch)
 {
     if (watch != NULL) {
-        client_close_link(watch->client, &watch->slot.link);
-        buf_deinit(&watch->slot.target);
-        buf_deinit(&watch->slot.head);
-        buf_deinit(&watch->slot.scratch);
-        answer_deinit(&watch->slot.answer);
+        client_slot_deinit(watch->client, &watch->slot);
         shape_entry_deinit(&watch->entry);
         buf_deinit(&watch->prefix);
         mem_free(watch);

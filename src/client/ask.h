@@ -10,11 +10,15 @@
  *
  * What becomes of an attempt:
  *
- *     answered          2xx, or a refusal that is final      -> the call ends
- *     moved             421, 307, 308 with Blockdb-Leader    -> at once to that node, HOPS_MAX
- * times refused for now   429, 503, 504                        -> wait (Retry-After), next node not
- * arrived       no connection                        -> wait, next node uncertain         broken,
- * late, or cut off             -> the same, if it may be repeated
+ *     answered            2xx, or a refusal that is final     the call ends
+ *     moved               421, 307, 308 with a node's URL     at once to that node, HOPS_MAX times
+ *     refused for now     429, 502, 503, 504                  wait (Retry-After), next node
+ *     not arrived         no connection                       wait, next node
+ *     uncertain           broken, late, or cut off            the same, if it may be repeated
+ *
+ * 502, 504 and the 503 TimedOut are uncertain as well: what asked may have been carried out.
+ * What takes as long as it takes in the server is_long: it has a limit of its own, after which it
+ * is not sent again.
  *
  * ASK-1  What may not be repeated is sent again only when it certainly did not arrive.
  * ASK-2  All attempts of a write carry the same id and number.
@@ -36,10 +40,12 @@ struct ask {
     const char *accept;       /* NULL: JSON */
     const struct slice *body; /* instead of slot->body; NULL: that */
     bool repeatable;
+    bool is_long;             /* long_timeout_ms counts, not request_timeout_ms */
     const uint8_t *client_id; /* of a write; NULL: it is none */
     uint64_t request;
 
     unsigned endpoint; /* the one that answered */
+    unsigned attempts; /* made so far */
 };
 
 /* Takes a slot. method is static. GET and HEAD are repeatable from the start. */

@@ -48,7 +48,7 @@ struct blockdb_client {
     struct os *os;
     struct link_net net; /* without TLS: no https */
     unsigned slots_max;
-    uint64_t connection_timeout_ns, idle_timeout_ns, request_timeout_ns;
+    uint64_t connection_timeout_ns, idle_timeout_ns, request_timeout_ns, long_timeout_ns;
     unsigned retry_attempts;
     uint64_t retry_delay_ns, retry_delay_max_ns;
     size_t answer_bytes_max;
@@ -76,6 +76,8 @@ struct blockdb_client {
 RESULT_MUST_BE_USED int client_take_slot(struct blockdb_client *client, uint64_t deadline_ns,
                                          struct slot **out, struct error *err);
 void client_release_slot(struct blockdb_client *client, struct slot *slot);
+/* Closes its link and frees what it owns, wiping what may hold credentials. */
+void client_slot_deinit(struct blockdb_client *client, struct slot *slot);
 /* Closes a slot's link. */
 void client_close_link(struct blockdb_client *client, struct link *link);
 /* Opens a link to an endpoint. */
@@ -93,3 +95,12 @@ struct url client_endpoint(struct blockdb_client *client, unsigned endpoint);
  * http where https was used; ELIMIT: there are too many. */
 RESULT_MUST_BE_USED int client_learn_endpoint(struct blockdb_client *client, struct slice text,
                                               unsigned from, unsigned *out);
+
+/* Makes client->authorization. EINVAL, EDENIED: as blockdb_client_new(); ENOMEM. */
+RESULT_MUST_BE_USED int client_set_credentials(struct blockdb_client *client,
+                                               const struct blockdb_client_options *options,
+                                               struct error *err);
+/* EINVAL unless a text can be the value of a header: not empty, no control characters. */
+RESULT_MUST_BE_USED int client_check_line(struct slice text, const char *what, struct error *err);
+/* Wipes before it frees. */
+void client_secret_deinit(struct buf *b);

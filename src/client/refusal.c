@@ -136,6 +136,12 @@ int refusal_of(const struct answer *answer, const char *url, struct error *err)
         text_show(shown, buf_slice(&message));
         return error_set(err, code, "%s", shown);
     }
+    if (answer->status / 100 == 3) {
+        return error_set(err, code,
+                         "%s answered with HTTP status %d: it redirects to '%s'; give the URL of "
+                         "the server itself",
+                         url, answer->status, answer->location);
+    }
     return error_set(err, code, "%s answered with HTTP status %d%s%s", url, answer->status,
                      answer->status == 404 ? "; is it a BlockDB server?" : "",
                      advice_for(answer->status));
@@ -150,6 +156,14 @@ bool refusal_is_for_now(const struct answer *answer)
     }
     /* A server that is read-only stays so until somebody looks after it. */
     return refusal_of(answer, "", &ignored) != BLOCKDB_EREADONLY;
+}
+
+bool refusal_is_undone(const struct answer *answer)
+{
+    struct error ignored;
+
+    return (answer->status == 429 || answer->status == 503) &&
+           refusal_of(answer, "", &ignored) != BLOCKDB_ETIMEDOUT;
 }
 
 bool refusal_is_elsewhere(const struct answer *answer)
