@@ -205,8 +205,10 @@ void blockdb_set_commit_cb(struct blockdb *db, blockdb_commit_cb cb, void *arg);
 uint64_t blockdb_seq_count(const struct blockdb *db);
 /* The number of entries that a power cut leaves, as far as is known; never waits. */
 uint64_t blockdb_durable_count(const struct blockdb *db);
-/* Whether the database takes writes: EREADONLY with the first cause when it was opened read-only or
- * a write or sync failed. Never waits for a disk. */
+/* Whether the database takes writes. EREADONLY with the first cause, for good: it was opened
+ * read-only, or a write or sync failed. ENOSPC with the cause, as long as it lacks room: the last
+ * try to write its log, tables or ledger found none. It tries again by itself, so the answer heals
+ * without a write once there is room. Never waits for a disk. */
 int blockdb_write_check(struct blockdb *db, struct blockdb_error *err);
 /* Makes everything acknowledged so far durable. */
 int blockdb_sync(struct blockdb *db, struct blockdb_error *err);

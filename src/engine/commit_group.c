@@ -335,6 +335,7 @@ static int append(struct group *g, struct error *err)
     };
     int rc = wal_append(g->db->wal, &frame, &g->position, err);
 
+    shortage_note(&g->db->shortage, SHORTAGE_WAL, rc, err);
     if (rc < 0 && rc != BLOCKDB_ENOSPC && rc != BLOCKDB_ENOMEM) {
         failure_set(&g->db->failure, err);
     }
@@ -489,6 +490,7 @@ static void rotate(struct group *g)
     struct error err;
     int rc = wal_rotate(g->db->wal, g->db->commit.next_seq, &err);
 
+    shortage_note(&g->db->shortage, SHORTAGE_WAL, rc, &err);
     if (rc < 0 && rc != BLOCKDB_ENOSPC && rc != BLOCKDB_ENOMEM) {
         failure_set(&g->db->failure, &err);
     }

@@ -105,8 +105,11 @@ uint64_t blockdb_epoch(const struct blockdb *db)
 
 int blockdb_write_check(struct blockdb *db, struct error *err)
 {
+    int rc;
+
     if (db->read_only) {
         return db_refuse_read_only(db, err);
     }
-    return failure_check(&db->failure, err);
+    rc = failure_check(&db->failure, err);
+    return rc < 0 ? rc : shortage_check(db, err);
 }

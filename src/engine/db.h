@@ -36,6 +36,7 @@
 #include "engine/redact.h"
 #include "engine/seal_queue.h"
 #include "engine/sealer.h"
+#include "engine/shortage.h"
 #include "engine/submission.h"
 #include "engine/ticker.h"
 #include "engine/workers.h"
@@ -89,6 +90,7 @@ struct blockdb {
 
     /* Parts with threads and locks of their own. */
     struct failure failure;
+    struct shortage shortage;
     struct account account;
     struct counters counters;
     struct work_latencies latencies;

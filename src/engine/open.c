@@ -164,6 +164,7 @@ static int make_parts(struct blockdb *db, struct error *err)
 
     mutex_init(&db->state_mu, LOCK_RANK_ENGINE);
     failure_init(&db->failure);
+    shortage_init(&db->shortage);
     ticker_init(&db->ticker);
     notify_init(&db->notify);
     account_init(&db->account, settings);
@@ -478,6 +479,7 @@ static void db_free(struct blockdb *db)
         notify_deinit(&db->notify);
         account_deinit(&db->account);
         submission_pool_deinit(&db->submissions);
+        shortage_deinit(&db->shortage);
         failure_deinit(&db->failure);
         mutex_deinit(&db->state_mu);
     }

@@ -145,6 +145,7 @@ static int seal_block(struct blockdb *db, size_t count, struct error *err)
             begun = true;
             rc = seal_job_write(s->job, db, err);
         }
+        shortage_note(&db->shortage, SHORTAGE_LEDGER, rc, err);
         if (!is_shortage(rc)) {
             break;
         }

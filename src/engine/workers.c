@@ -110,6 +110,8 @@ static void flusher_main(void *arg)
 
         while (rc == BLOCKDB_OK && !failure_is_set(&db->failure)) {
             rc = flush_oldest(db, FLUSH_RUNNING, &err);
+            shortage_note(&db->shortage, SHORTAGE_TABLES,
+                          rc == BLOCKDB_ENOTFOUND ? BLOCKDB_OK : rc, &err);
         }
         failed = rc < 0 && rc != BLOCKDB_ENOTFOUND && !job_ended_well(db, rc, &err);
         if (rc == BLOCKDB_ENOTFOUND) {

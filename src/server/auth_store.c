@@ -254,6 +254,13 @@ static bool is_write_once(const struct blockdb *db)
     return value != NULL && strcmp(value, "true") == 0;
 }
 
+static int conflict(struct error *err)
+{
+    return error_set(err, BLOCKDB_ECONFLICT,
+                     "somebody else changed this user or token at the same time: look at it and "
+                     "try again");
+}
+
 static int change_entry(struct blockdb *db, const struct entry *entry, struct error *err)
 {
     int rc;
@@ -271,9 +278,7 @@ static int change_entry(struct blockdb *db, const struct entry *entry, struct er
         rc = commit(db, entry, err);
     }
     if (rc == BLOCKDB_ECONFLICT) {
-        return error_set(err, rc,
-                         "somebody else changed this user or token at the same time: look at it "
-                         "and try again");
+        return conflict(err);
     }
     return rc;
 }
@@ -412,6 +417,9 @@ int auth_store_user_set(const struct auth_writer *w, const struct user_change *c
     }
     if (rc < 0) {
         return rc;
+    }
+    if (change->has_if_seq && version.seq != change->if_seq) {
+        return conflict(err);
     }
     was_admin = is_admin(&record);
     rc = apply(w, change, &record, err);

@@ -70,6 +70,8 @@ struct user_change {
     struct slice password; /* empty: none from now on */
     bool sets_disabled;
     bool disabled;
+    bool has_if_seq; /* only while the record is entry if_seq: else ECONFLICT */
+    uint64_t if_seq;
 };
 
 /* ENOTFOUND; ECORRUPT, EVERSION: damaged. out_version may be NULL. */

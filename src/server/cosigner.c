@@ -14,7 +14,8 @@
 
 #define NS_PER_MS 1000000ULL
 #define ROUND_TIMEOUT_MS 5000
-#define BACKOFF_MAX_MS 60000
+#define BACKOFF_MAX_MS 60000        /* while no witness answers */
+#define BACKOFF_MISSING_MAX_MS 5000 /* while some do and the policy asks for more */
 #define AREA "witness"
 
 struct cosigner {
@@ -46,7 +47,8 @@ struct round {
     struct cosigner *cosigner;
     struct slice note;
     uint64_t size;
-    uint64_t cosigned; /* bit i: witnesses[i] */
+    uint64_t before;   /* bit i: witnesses[i] had cosigned it before the round */
+    uint64_t cosigned; /* bit i: in the round */
     struct witness_outcome outcomes[POLICY_WITNESSES_MAX];
 };
 
@@ -134,22 +136,36 @@ static int attach(struct cosigner *c, const struct round *round, struct buf *not
     return rc;
 }
 
-/* COSIGN-1; keeps a note that the policy calls witnessed. */
-static void keep(struct cosigner *c, struct buf *note, uint64_t size)
+/* COSIGN-1: what the policy says of a note, and the size it is of. */
+static int judge(const struct cosigner *c, struct slice bytes, struct policy_result *out,
+                 uint64_t *out_size, struct error *err)
 {
     struct policy_result result;
     struct checkpoint checkpoint;
-    struct note parsed;
-    struct error err = {0};
-    int rc = checkpoint_parse_note(buf_slice(note), &parsed, &checkpoint, &err);
+    struct note note;
+    int rc = checkpoint_parse_note(bytes, &note, &checkpoint, err);
 
-    rc = rc == BLOCKDB_OK ? policy_evaluate(&c->policy, &parsed, &checkpoint, &result, &err) : rc;
-    if (rc < 0) {
+    rc = rc == BLOCKDB_OK ? policy_evaluate(&c->policy, &note, &checkpoint, &result, err) : rc;
+    if (rc == BLOCKDB_OK) {
+        *out = result;
+        *out_size = checkpoint.size;
+    }
+    return rc;
+}
+
+/* Keeps a note that is witnessed; takes it then. Whether it is. */
+static bool keep(struct cosigner *c, struct buf *note)
+{
+    struct policy_result result;
+    struct error err = {0};
+    uint64_t size;
+
+    if (judge(c, buf_slice(note), &result, &size, &err) < 0) {
         logger_write(c->logger, LOGGER_WARNING, AREA, "%s", err.message);
-        return;
+        return false;
     }
     if (!result.quorum_met) {
-        return;
+        return false;
     }
     mutex_lock(&c->mu);
     buf_deinit(&c->witnessed);
@@ -158,18 +174,23 @@ static void keep(struct cosigner *c, struct buf *note, uint64_t size)
     c->stats.size = size;
     mutex_unlock(&c->mu);
     *note = (struct buf){0};
+    return true;
 }
 
 /* ---- Rounds -------------------------------------------------------------------------------- */
 
-/* Shows one head; false when no witness took it, so that a pause is due. */
-static bool show(struct cosigner *c, struct round *round, struct error *err)
+/* How long to wait before the next look. */
+enum pace { PACE_USUAL, PACE_MISSING, PACE_FAILED };
+
+/* Shows one head to those who have not cosigned it. */
+static enum pace show(struct cosigner *c, struct round *round, struct error *err)
 {
     AUTO(buf_deinit) struct buf note = {0};
     const struct witness_round asked = {
         .os = c->os,
         .policy = &c->policy,
         .submission = {.note = round->note, .prove = prove, .context = round},
+        .skip = round->before,
         .timeout_ms = c->round_timeout_ms,
     };
     size_t i;
@@ -185,47 +206,53 @@ static bool show(struct cosigner *c, struct round *round, struct error *err)
     }
     if (rc < 0) {
         logger_write(c->logger, LOGGER_WARNING, AREA, "%s", err->message);
-        return false;
+        return PACE_FAILED;
     }
     for (i = 0; i < c->policy.witness_count; i++) {
-        if (c->policy.witnesses[i].url.len > 0) {
+        if (c->policy.witnesses[i].url.len > 0 && (round->before >> i & 1) == 0) {
             tell(c, i, &round->outcomes[i]);
             c->sizes[i] = round->outcomes[i].size;
         }
     }
-    keep(c, &note, round->size);
-    return round->cosigned != 0;
+    if (keep(c, &note)) {
+        return PACE_USUAL;
+    }
+    return (round->before | round->cosigned) != 0 ? PACE_MISSING : PACE_FAILED;
 }
 
-/* Looks for a head that was not shown yet; false when a pause is due. */
-static bool look(struct cosigner *c)
+/* Looks for a head that was not shown yet, or not to enough. */
+static enum pace look(struct cosigner *c)
 {
     AUTO(blockdb_value_deinit) struct blockdb_value newest = {0};
     AUTO(round_free) struct round *round = NULL;
-    struct checkpoint checkpoint;
-    struct note note;
+    struct policy_result before;
     struct error err = {0};
-    bool is_taken;
+    enum pace pace;
+    uint64_t size;
 
-    if (blockdb_checkpoint_get(c->db, &newest, &err) < 0 ||
-        checkpoint_parse_note(slice_of(newest.data, newest.len), &note, &checkpoint, &err) < 0) {
-        return true; /* none was signed yet; what is wrong with it, others tell */
+    if (blockdb_checkpoint_get(c->db, &newest, &err) < 0) {
+        return PACE_USUAL; /* none was signed yet; what is wrong with it, others tell */
     }
-    if (checkpoint.size == c->shown_size) {
-        return true;
+    if (judge(c, slice_of(newest.data, newest.len), &before, &size, &err) < 0) {
+        logger_write(c->logger, LOGGER_WARNING, AREA, "%s", err.message);
+        return PACE_FAILED;
+    }
+    if (size == c->shown_size) {
+        return PACE_USUAL;
     }
     round = mem_calloc(1, sizeof(*round));
     if (round == NULL) {
-        return false;
+        return PACE_FAILED;
     }
     round->cosigner = c;
     round->note = slice_of(newest.data, newest.len);
-    round->size = checkpoint.size;
-    is_taken = show(c, round, &err);
-    if (is_taken) {
-        c->shown_size = checkpoint.size;
+    round->size = size;
+    round->before = before.witnesses;
+    pace = show(c, round, &err);
+    if (pace == PACE_USUAL) {
+        c->shown_size = size;
     }
-    return is_taken;
+    return pace;
 }
 
 /* Waits; true when it is time to end. */
@@ -242,17 +269,23 @@ static bool pause_for(struct cosigner *c, uint64_t ms)
     return is_stopping;
 }
 
+static uint64_t next_pause(const struct cosigner *c, enum pace pace, uint64_t pause_ms)
+{
+    uint64_t max_ms = pace == PACE_FAILED ? BACKOFF_MAX_MS : BACKOFF_MISSING_MAX_MS;
+
+    if (pace == PACE_USUAL) {
+        return c->interval_ms;
+    }
+    return 2 * pause_ms < max_ms ? 2 * pause_ms : max_ms;
+}
+
 static void thread_main(void *arg)
 {
     struct cosigner *c = arg;
     uint64_t pause_ms = c->interval_ms;
 
     while (!pause_for(c, pause_ms)) {
-        if (look(c)) {
-            pause_ms = c->interval_ms;
-        } else {
-            pause_ms = 2 * pause_ms < BACKOFF_MAX_MS ? 2 * pause_ms : BACKOFF_MAX_MS;
-        }
+        pause_ms = next_pause(c, look(c), pause_ms);
     }
 }
 
@@ -264,6 +297,30 @@ static int read_policy(struct cosigner *c, const char *path, struct error *err)
 
     rc = rc == BLOCKDB_OK ? policy_parse(buf_slice(&c->policy_text), &c->policy, err) : rc;
     return rc < 0 ? error_wrap(err, rc, "option witness_policy_file: '%s'", path) : rc;
+}
+
+/* The newest head in the database may be witnessed from before. What is wrong with it, others
+ * tell. */
+static int recall(struct cosigner *c, struct error *err)
+{
+    AUTO(blockdb_value_deinit) struct blockdb_value newest = {0};
+    AUTO(buf_deinit) struct buf note = {0};
+    struct policy_result result;
+    struct error ignored;
+    uint64_t size;
+
+    if (blockdb_checkpoint_get(c->db, &newest, &ignored) < 0 ||
+        judge(c, slice_of(newest.data, newest.len), &result, &size, &ignored) < 0 ||
+        !result.quorum_met) {
+        return BLOCKDB_OK;
+    }
+    if (buf_append(&note, newest.data, newest.len) < 0) {
+        return error_set_no_memory(err);
+    }
+    c->witnessed = note;
+    c->stats.size = size;
+    note = (struct buf){0};
+    return BLOCKDB_OK;
 }
 
 static void release(struct cosigner *c)
@@ -292,6 +349,9 @@ int cosigner_new(const struct cosigner_options *options, struct cosigner **out, 
     mutex_init(&c->mu, LOCK_RANK_SERVER);
     cond_init(&c->wake);
     rc = read_policy(c, options->policy_path, err);
+    if (rc == BLOCKDB_OK) {
+        rc = recall(c, err);
+    }
     if (rc == BLOCKDB_OK) {
         rc = os_thread_start(c->os, "witness", thread_main, c, &c->thread, err);
     }

@@ -4,15 +4,18 @@
  *
  * It works beside everything else on a thread of its own: nothing waits for a witness, and a
  * witness that is missing holds up nothing but its own signature. Heads that were signed while a
- * round was under way are left out; the next round takes the newest.
+ * round was under way are left out; the next round takes the newest. A head that too few witnesses
+ * have cosigned is shown again to those that are missing, until there is a newer one.
  *
  * COSIGN-1  A head counts as witnessed only when the policy says so of signatures that were
  *           verified.
  * COSIGN-2  A witness that has seen another log, or a longer one, is told as an error each time: it
  *           is how a fork shows.
+ * COSIGN-3  The witnessed head that is kept never goes back to a smaller one.
  *
  * Cosignatures are added to the head in the database while it is the newest one. On a busy server
- * a newer head is there by then; so the newest witnessed head is kept here, too.
+ * a newer head is there by then; so the newest witnessed head is kept here, too. It is what the
+ * server publishes at /checkpoint (docs/adr/0017-the-witnessed-head-is-published.md).
  *
  * Threads:   new and free by the owner, the rest any thread; has one thread named `witness`.
  * Ownership: borrows all of its options.
@@ -47,8 +50,8 @@ void cosigner_stop_soon(struct cosigner *c);
 /* Ends the thread, after the round under way, and frees. NULL is fine. */
 void cosigner_free(struct cosigner *c);
 
-/* Appends the newest head that the policy calls witnessed, with its cosignatures. ENOTFOUND: there
- * is none since the start; ENOMEM. */
+/* Appends the newest head that the policy calls witnessed, with its cosignatures. ENOTFOUND: no
+ * head was witnessed since the start, nor was the newest one from before; ENOMEM. */
 RESULT_MUST_BE_USED int cosigner_note(struct cosigner *c, struct buf *out);
 
 struct cosigner_stats {

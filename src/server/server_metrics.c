@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The part of server.c that writes the metrics of a server's own. */
+#include "os/os.h"
 #include "server/cosigner.h"
 #include "server/dispatch.h"
 #include "server/metrics.h"
 #include "server/pool.h"
 #include "server/server_priv.h"
+
+#include <blockdb/blockdb.h>
 
 static void write_connections(const struct server *s, struct metrics_writer *w)
 {
@@ -90,9 +93,30 @@ static void write_witnesses(const struct server *s, struct metrics_writer *w)
                   stats.size);
 }
 
+/* What is left for others than root, where the database has its directories. */
+static void write_disk(const struct server *s, struct metrics_writer *w)
+{
+    static const struct metrics_labels data = {{{"directory", "data"}}};
+    static const struct metrics_labels wal = {{{"directory", "wal"}}};
+    const char *data_dir = blockdb_option_in_force(s->options.db, "data_dir");
+    const char *wal_dir = blockdb_option_in_force(s->options.db, "wal_dir");
+    uint64_t bytes;
+
+    metrics_family(w, METRICS_GAUGE, "blockdb_disk_free_bytes",
+                   "Free space of the file systems of the database.");
+    if (data_dir != NULL && os_free_space(s->options.os, data_dir, &bytes, NULL) == BLOCKDB_OK) {
+        metrics_u64(w, &data, bytes);
+    }
+    if (wal_dir != NULL && wal_dir[0] != '\0' &&
+        os_free_space(s->options.os, wal_dir, &bytes, NULL) == BLOCKDB_OK) {
+        metrics_u64(w, &wal, bytes);
+    }
+}
+
 static void write_server(void *arg, struct metrics_writer *w)
 {
     const struct server *s = arg;
+    struct error err;
 
     write_connections(s, w);
     write_pool(s, w);
@@ -100,6 +124,11 @@ static void write_server(void *arg, struct metrics_writer *w)
                   dispatch_pending(s->dispatch));
     metrics_gauge(w, "blockdb_draining", "1 while the server is about to stop.",
                   server_phase(s) == SERVER_DRAINING);
+    metrics_gauge(w, "blockdb_writable",
+                  "Whether writes are taken: 0 while there is no room, and after a failed write or "
+                  "sync until the server is started anew.",
+                  blockdb_write_check(s->options.db, &err) == BLOCKDB_OK);
+    write_disk(s, w);
     write_witnesses(s, w);
 }
 

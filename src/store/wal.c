@@ -124,8 +124,8 @@ void wal_queue_deinit(struct wal_queue *q)
 int wal_fail_for_good(struct wal *wal, int code, struct error *err)
 {
     ASSERT(code < 0);
-    if (code == BLOCKDB_ENOSPC || code == BLOCKDB_ENOMEM) {
-        code = BLOCKDB_EIO; /* those codes promise that a later try may work */
+    if (code != BLOCKDB_EIO && code != BLOCKDB_ECORRUPT) {
+        code = BLOCKDB_EIO;
         err->code = code;
     }
     mutex_lock(&wal->mu);
@@ -328,6 +328,25 @@ uint64_t wal_end_position(const struct wal *wal)
 const struct latency *wal_sync_latency(const struct wal *wal)
 {
     return &wal->sync_latency;
+}
+
+bool wal_has_room(struct wal *wal)
+{
+    bool has_room;
+
+    mutex_lock(&wal->mu);
+    has_room = wal->prepared.first != NULL;
+    mutex_unlock(&wal->mu);
+    return has_room;
+}
+
+void wal_find_room(struct wal *wal)
+{
+    mutex_lock(&wal->mu);
+    wal->prepare_ahead = true;
+    wal->work_wanted = true;
+    cond_signal(&wal->work_cond);
+    mutex_unlock(&wal->mu);
 }
 
 void wal_get_stats(struct wal *wal, struct wal_stats *out)

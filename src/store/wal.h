@@ -185,6 +185,12 @@ RESULT_MUST_BE_USED int wal_rotate(struct wal *wal, uint64_t seq, struct error *
  * durably. seq is not below that of the rotation. Called where wal_retire() may be. */
 RESULT_MUST_BE_USED int wal_erase(struct wal *wal, uint64_t seq, struct error *err);
 
+/* Whether a segment is ready for when the newest one is full. */
+bool wal_has_room(struct wal *wal);
+/* Has the helper try to make one, if none is ready; does not wait for it. Without a helper nothing
+ * happens: the next append tries. */
+void wal_find_room(struct wal *wal);
+
 void wal_get_stats(struct wal *wal, struct wal_stats *out);
 /* How long syncs of frames took. */
 const struct latency *wal_sync_latency(const struct wal *wal);

@@ -121,8 +121,8 @@ void wal_queue_deinit(struct wal_queue *q);
 struct wal_segment *wal_segment_new(uint64_t number);
 void wal_segment_free(struct wal_segment *segment);
 
-/* Makes the failure final when none is yet (WAL-8). Returns code; EIO for ENOSPC and ENOMEM, which
- * mean that nothing happened and a later try may work. */
+/* Makes the failure final when none is yet (WAL-8). Returns ECORRUPT if code is that, else EIO:
+ * other codes mean that a later try may work (ENOSPC), or speak of what was asked (ENOTFOUND). */
 int wal_fail_for_good(struct wal *wal, int code, struct error *err) EXCLUDES(wal->mu);
 /* The same, but ENOSPC and ENOMEM pass: for failures that left the log as it was. */
 int wal_fail(struct wal *wal, int code, struct error *err) EXCLUDES(wal->mu);

@@ -17,6 +17,7 @@
 #define ANSWER_BYTES_MAX ((size_t)64 << 20)
 #define USERS "/api/v1/users"
 #define TOKENS "/api/v1/tokens"
+#define PASSWORD "/api/v1/password"
 #define A_PASSWORD "*" /* stands for one that is not shown */
 
 /* ---- Asking -------------------------------------------------------------------------------- */
@@ -293,10 +294,9 @@ static int change_body(struct buf *out, const char *name, const struct user_chan
 }
 
 /* A password that JSON cannot carry as it is. */
-static int check_password(const struct user_change *change, struct error *err)
+static int check_password(struct slice password, struct error *err)
 {
-    if (change->password.len > 0 &&
-        (!utf8_valid(change->password) || memchr(change->password.data, 0, change->password.len))) {
+    if (password.len > 0 && (!utf8_valid(password) || memchr(password.data, 0, password.len))) {
         return error_set(err, BLOCKDB_EINVAL,
                          "a password that is sent to a server must be UTF-8 without zero bytes");
     }
@@ -309,7 +309,7 @@ static int send_change(struct blockdb_client *client, const struct user_change *
     AUTO(reply_deinit) struct reply reply = {0};
     AUTO(buf_deinit) struct buf path = {0};
     AUTO(wipe) struct buf body = {0};
-    int rc = check_password(change, err);
+    int rc = check_password(change->password, err);
 
     if (rc < 0) {
         return rc;
@@ -337,6 +337,32 @@ int auth_remote_user_set(struct blockdb_client *client, const struct user_change
 int auth_remote_user_remove(struct blockdb_client *client, const char *name, struct error *err)
 {
     return ask_about(client, "DELETE", USERS, name, err);
+}
+
+int auth_remote_password(struct blockdb_client *client, struct slice old_password,
+                         struct slice new_password, struct error *err)
+{
+    AUTO(reply_deinit) struct reply reply = {0};
+    AUTO(buf_deinit) struct buf path = {0};
+    AUTO(wipe) struct buf body = {0};
+    struct json_writer w;
+    int rc = check_password(old_password, err);
+
+    rc = rc == BLOCKDB_OK ? check_password(new_password, err) : rc;
+    if (rc < 0) {
+        return rc;
+    }
+    json_writer_init(&w, &body);
+    json_writer_begin_object(&w);
+    json_writer_key(&w, "old_password");
+    json_writer_string(&w, old_password);
+    json_writer_key(&w, "new_password");
+    json_writer_string(&w, new_password);
+    json_writer_end_object(&w);
+    if (json_writer_finish(&w) < 0 || path_of(&path, PASSWORD, NULL) < 0) {
+        return error_set_no_memory(err);
+    }
+    return ask(client, &(struct question){"POST", &path, buf_slice(&body)}, &reply, err);
 }
 
 static int wish_body(struct buf *out, const struct token_wish *wish)

@@ -34,6 +34,11 @@ RESULT_MUST_BE_USED int auth_remote_user_set(struct blockdb_client *client,
                                              const struct user_change *change, struct error *err);
 RESULT_MUST_BE_USED int auth_remote_user_remove(struct blockdb_client *client, const char *name,
                                                 struct error *err);
+/* Changes the password of who asks. EDENIED: the old one is wrong, or there is none; EBUSY: too
+ * many wrong ones. */
+RESULT_MUST_BE_USED int auth_remote_password(struct blockdb_client *client,
+                                             struct slice old_password, struct slice new_password,
+                                             struct error *err);
 /* Fills id and text of *out. */
 RESULT_MUST_BE_USED int auth_remote_token_create(struct blockdb_client *client,
                                                  const struct token_wish *wish, struct token *out,

@@ -4,12 +4,16 @@
  */
 #include "base/mem.h"
 #include "bin/cli/cli.h"
+#include "bin/cli/source.h"
 #include "bin/cli/witnesses.h"
+#include "client/answer.h"
+#include "client/refusal.h"
 #include "crypto/secret.h"
 #include "ledger/checkpoint.h"
 #include "ledger/signing_key.h"
 #include "os/os.h"
 
+#include <blockdb/client.h>
 #include <blockdb/evidence.h>
 #include <string.h>
 
@@ -149,11 +153,45 @@ static int print_head(struct cli *cli, const struct blockdb_value *value, struct
     return BLOCKDB_OK;
 }
 
-/* Signs; *out_previous is the head before, if there was one. */
+/* The newest head that the witness policy of a server is content with. */
+static int print_cosigned(struct cli *cli, struct error *err)
+{
+    struct blockdb_client_request request = BLOCKDB_CLIENT_REQUEST_INIT;
+    struct blockdb_client_answer answer = {0};
+    struct blockdb_value note = {0};
+    int rc;
+
+    if (cli->db != NULL) {
+        return error_set(err, BLOCKDB_EINVAL,
+                         "option --cosigned asks a server; with --data-dir checkpoint itself asks "
+                         "the witnesses, and ends with exit code 1 unless their quorum is met");
+    }
+    request.target = "/checkpoint?cosigned=1";
+    request.accept = "text/plain";
+    rc = blockdb_client_request(source_client(cli->source), &request, &answer, err);
+    if (rc == BLOCKDB_OK && answer.status != 200) {
+        const struct answer refusal = {.status = answer.status,
+                                       .body = {.data = answer.body.data, .len = answer.body.len}};
+
+        rc = refusal_of(&refusal, "the server", err);
+    }
+    if (rc == BLOCKDB_OK) {
+        note.data = answer.body.data; /* borrowed for printing */
+        note.len = answer.body.len;
+        rc = print_head(cli, &note, err);
+    }
+    blockdb_client_answer_deinit(&answer);
+    return rc;
+}
+
+/* Signs; *out_previous is the head before, if there was one. A server asks its witnesses itself,
+ * and needs none. */
 static int sign(struct cli *cli, struct blockdb_value *out_previous, struct blockdb_value *out,
                 struct error *err)
 {
-    int rc = cli->source->ops->checkpoint_get(cli->source, out_previous, err);
+    bool needs_previous = cli->db != NULL || args_has(&cli->args, "no-sign");
+    int rc = needs_previous ? cli->source->ops->checkpoint_get(cli->source, out_previous, err)
+                            : BLOCKDB_OK;
 
     if (args_has(&cli->args, "no-sign")) {
         return rc == BLOCKDB_OK ? cli->source->ops->checkpoint_get(cli->source, out, err) : rc;
@@ -170,8 +208,12 @@ int cmd_checkpoint(struct cli *cli, struct error *err)
     AUTO(blockdb_value_deinit) struct blockdb_value previous = {0};
     AUTO(blockdb_value_deinit) struct blockdb_value note = {0};
     int witnessed = BLOCKDB_OK;
-    int rc = sign(cli, &previous, &note, err);
+    int rc;
 
+    if (args_has(&cli->args, "cosigned")) {
+        return print_cosigned(cli, err);
+    }
+    rc = sign(cli, &previous, &note, err);
     if (rc < 0) {
         return rc;
     }

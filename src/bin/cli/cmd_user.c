@@ -190,6 +190,32 @@ static int set_password(struct cli *cli, const char *name, struct error *err)
     return rc;
 }
 
+/* The password of who asks a server. */
+static int set_own_password(struct cli *cli, struct error *err)
+{
+    AUTO(secret_input_deinit) struct buf old_password = {0};
+    AUTO(secret_input_deinit) struct buf new_password = {0};
+    int rc;
+
+    if (cli->db != NULL) {
+        return error_set(err, BLOCKDB_EINVAL,
+                         "user passwd needs a NAME with --data-dir; without one it changes the "
+                         "password of who asks a server");
+    }
+    rc = secret_input_old_password(cli, &old_password, err);
+    if (rc == BLOCKDB_OK) {
+        rc = secret_input_password(cli, "yours", &new_password, err);
+    }
+    if (rc == BLOCKDB_OK) {
+        rc = auth_remote_password(source_client(cli->source), buf_slice(&old_password),
+                                  buf_slice(&new_password), err);
+    }
+    if (rc == BLOCKDB_OK && cli->format == OUTPUT_TABLE) {
+        out_format(&cli->out, "your password is another one now\n");
+    }
+    return rc;
+}
+
 static int remove_user(struct cli *cli, const char *name, struct error *err)
 {
     const struct auth_writer writer = writer_of(cli);
@@ -210,5 +236,8 @@ int cmd_user(struct cli *cli, struct error *err)
         {"remove", remove_user, NULL, true}, {"passwd", set_password, NULL, true},
     };
 
+    if (cli->args.positional_count == 1 && strcmp(cli->args.positional[0], "passwd") == 0) {
+        return set_own_password(cli, err);
+    }
     return security_action_run(cli, actions, sizeof actions / sizeof *actions, err);
 }

@@ -401,6 +401,8 @@ static const struct command keygen_command = {
 
 static const struct option_spec checkpoint_options[] = {
     {.name = "no-sign", .help = "print the newest signed head and sign nothing"},
+    {.name = "cosigned",
+     .help = "of a server: print the newest head that its witnesses cosigned, and sign nothing"},
     {.name = "no-witness", .help = "do not show the head to the witnesses of the policy"},
     {.name = "witness-timeout",
      .value = "DURATION",

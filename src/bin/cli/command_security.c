@@ -35,6 +35,9 @@ static const struct option_spec user_options[] = {
     {.name = "password-file",
      .value = "FILE",
      .help = "take the password from the first line of FILE, - for standard input"},
+    {.name = "old-password-file",
+     .value = "FILE",
+     .help = "passwd without NAME: take the old password from the first line of FILE"},
     {.name = "no-password", .help = "no password lets the user in, only a certificate"},
     {.name = "disable", .help = "set: refuse the user from now on"},
     {.name = "enable", .help = "set: let the user in again"},
@@ -45,11 +48,14 @@ const struct command user_command = {
     .name = "user",
     .arguments = "add|list|show|set|remove|passwd [NAME]",
     .summary = "add, change and remove the users of a server",
-    .help = "Users are kept in the database itself, and each change of one is an entry of its "
-            "log. A password is asked for on the terminal, or read from standard input or a file, "
-            "never taken from the command line. `set` replaces all roles by those given. The "
-            "first admin is added before the server is started for the first time: blockdb-cli "
-            "--data-dir DIR user add admin --role admin.",
+    .help =
+        "Users are kept in the database itself, and each change of one is an entry of its "
+        "log. A password is asked for on the terminal, or read from standard input or a file, "
+        "never taken from the command line. `passwd` without NAME changes the password of who asks "
+        "a server, who shows the old one; with NAME an admin sets one. `set` replaces all roles by "
+        "those given. The "
+        "first admin is added before the server is started for the first time: blockdb-cli "
+        "--data-dir DIR user add admin --role admin.",
     .options = user_options,
     .arguments_min = 1,
     .arguments_max = 2,

@@ -125,3 +125,18 @@ int secret_input_password(struct cli *cli, const char *name, struct buf *out, st
     }
     return ask_twice(name, out, err);
 }
+
+int secret_input_old_password(struct cli *cli, struct buf *out, struct error *err)
+{
+    const char *path = args_value(&cli->args, "old-password-file");
+
+    if (path != NULL) {
+        return read_file(cli, path, out, err);
+    }
+    if (isatty(STDIN_FILENO) != 1) {
+        return error_set(err, BLOCKDB_EINVAL,
+                         "option --old-password-file is missing: there is no terminal to ask for "
+                         "the old password on");
+    }
+    return secret_input_ask("Old password of", "yours", out, err);
+}

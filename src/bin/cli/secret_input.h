@@ -20,6 +20,10 @@ void secret_input_deinit(struct buf *secret);
  * EDENIED: others can read the file; EINVAL: the two differ, or there was nothing; ECANCELED. */
 RESULT_MUST_BE_USED int secret_input_password(struct cli *cli, const char *name, struct buf *out,
                                               struct error *err);
+/* Appends the password that is to be replaced: of the file of option --old-password-file, else
+ * asked for on the terminal. EINVAL: neither; else as above. */
+RESULT_MUST_BE_USED int secret_input_old_password(struct cli *cli, struct buf *out,
+                                                  struct error *err);
 /* Asks once on the terminal, "PROMPT NAME: ", without showing what is typed. */
 RESULT_MUST_BE_USED int secret_input_ask(const char *prompt, const char *name, struct buf *out,
                                          struct error *err);

@@ -468,26 +468,7 @@ static int server_redact(struct source *s, const struct blockdb_redact_target *t
                          size_t count, const struct blockdb_redact_options *options,
                          struct blockdb_write_result *out, struct error *err)
 {
-    struct blockdb_write_result all = {.repeated = true};
-    size_t i;
-
-    for (i = 0; i < count; i++) {
-        struct blockdb_write_result one;
-        int rc = blockdb_client_redact(server_of(s)->client, targets[i].key, targets[i].key_len,
-                                       targets[i].seq, options, &one, err);
-
-        if (rc < 0) {
-            return rc;
-        }
-        if (i == 0 || (all.repeated && !one.repeated)) {
-            all.first_seq = one.first_seq;
-            all.time_ms = one.time_ms;
-        }
-        all.count += one.repeated ? 0 : one.count;
-        all.repeated = all.repeated && one.repeated;
-    }
-    *out = all;
-    return BLOCKDB_OK;
+    return blockdb_client_redact_many(server_of(s)->client, targets, count, options, out, err);
 }
 
 /* ---- Opening and closing ------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #include "server/limit.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -38,11 +39,17 @@ static void refuse_path(struct exchange *x)
 {
     const char *nearest = router_nearest(x->http->router, x->request.path);
     char shown[TEXT_SHOWN_BYTES];
+    const char *dots;
 
     text_show(shown, x->request.path);
-    REFUSE(x, 404, "NoSuchPath", "there is no '%s' here%s%s%s", shown,
-           nearest != NULL ? ": did you mean '" : "; see /openapi.json",
-           nearest != NULL ? nearest : "", nearest != NULL ? "'?" : "");
+    if (nearest == NULL) {
+        REFUSE(x, 404, "NoSuchPath", "there is no '%s' here; see /openapi.json", shown);
+        return;
+    }
+    dots = strstr(nearest, "...}"); /* a person is told "{key}" */
+    REFUSE(x, 404, "NoSuchPath", "there is no '%s' here: did you mean '%.*s%s'?", shown,
+           (int)(dots != NULL ? dots - nearest : (ptrdiff_t)strlen(nearest)), nearest,
+           dots != NULL ? "}" : "");
 }
 
 /* "GET, HEAD" for the path; NULL without memory. */

@@ -3,7 +3,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
-#include "base/suggest.h"
+#include "server/http/router_priv.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -30,8 +30,7 @@ struct router {
 
 /* ---- Segments -------------------------------------------------------------------------------- */
 
-/* Takes the text between a leading slash and the next one, or the end. False: nothing is left. */
-static bool take_segment(struct slice *path, struct slice *out)
+bool route_segment_take(struct slice *path, struct slice *out)
 {
     const uint8_t *slash;
     size_t len;
@@ -47,14 +46,14 @@ static bool take_segment(struct slice *path, struct slice *out)
     return true;
 }
 
-static bool is_param(struct slice segment)
+bool route_segment_is_param(struct slice segment)
 {
     return segment.len > 2 && segment.data[0] == '{' && segment.data[segment.len - 1] == '}';
 }
 
-static bool is_rest(struct slice segment)
+bool route_segment_is_rest(struct slice segment)
 {
-    return is_param(segment) && segment.len > 5 &&
+    return route_segment_is_param(segment) && segment.len > 5 &&
            memcmp(segment.data + segment.len - 4, "...}", 4) == 0;
 }
 
@@ -63,9 +62,10 @@ struct slice route_param_name(const struct route *route, size_t index)
     struct slice path = slice_of_text(route->pattern);
     struct slice segment;
 
-    while (take_segment(&path, &segment)) {
-        if (is_param(segment) && index-- == 0) {
-            return slice_of(segment.data + 1, segment.len - (is_rest(segment) ? 5 : 2));
+    while (route_segment_take(&path, &segment)) {
+        if (route_segment_is_param(segment) && index-- == 0) {
+            return slice_of(segment.data + 1,
+                            segment.len - (route_segment_is_rest(segment) ? 5 : 2));
         }
     }
     return slice_of(NULL, 0);
@@ -90,14 +90,15 @@ static struct node *child_for(struct router *r, struct node *parent, struct slic
     struct node *node;
 
     for (node = parent->children; node != NULL; node = node->next) {
-        if (node->is_param ? is_param(segment) && node->is_rest == is_rest(segment)
-                           : slice_equal(node->literal, segment)) {
+        if (node->is_param
+                ? route_segment_is_param(segment) && node->is_rest == route_segment_is_rest(segment)
+                : slice_equal(node->literal, segment)) {
             return node;
         }
     }
     node = new_node(r);
-    node->is_param = is_param(segment);
-    node->is_rest = is_rest(segment);
+    node->is_param = route_segment_is_param(segment);
+    node->is_rest = route_segment_is_rest(segment);
     node->literal = segment;
     while (*link != NULL && (node->is_param ? !(*link)->is_rest : false)) {
         link = &(*link)->next;
@@ -120,10 +121,10 @@ static int add_route(struct router *r, size_t index, struct error *err)
         return error_set(err, BLOCKDB_EINVAL, "route '%s' does not start with a slash",
                          route->pattern);
     }
-    while (take_segment(&path, &segment)) {
-        params += is_param(segment);
+    while (route_segment_take(&path, &segment)) {
+        params += route_segment_is_param(segment);
         if (++depth > DEPTH_MAX || params > ROUTE_PARAMS_MAX ||
-            (is_rest(segment) && path.len > 0)) {
+            (route_segment_is_rest(segment) && path.len > 0)) {
             return error_set(
                 err, BLOCKDB_EINVAL,
                 "route '%s' has too many segments or parameters, or goes on behind one "
@@ -227,7 +228,7 @@ static const struct node *step(struct search *s, const struct node *node, struct
     struct slice whole = *path;
     struct slice segment = {0};
 
-    if (!take_segment(path, &segment)) {
+    if (!route_segment_take(path, &segment)) {
         return NULL;
     }
     while (node != NULL && !node_matches(node, segment)) {
@@ -317,25 +318,6 @@ void router_allowed(const struct router *r, struct slice path, char *out, size_t
                                      names[i]);
         }
     }
-}
-
-static const char *pattern_at(const void *context, size_t index)
-{
-    const struct router *r = context;
-
-    return r->routes[index].pattern;
-}
-
-const char *router_nearest(const struct router *r, struct slice path)
-{
-    char text[SUGGEST_WORD_MAX + 1];
-
-    if (path.len > SUGGEST_WORD_MAX) {
-        return NULL;
-    }
-    memcpy(text, path.data, path.len);
-    text[path.len] = '\0';
-    return suggest_nearest(text, r->count, pattern_at, r);
 }
 
 size_t router_route_count(const struct router *r)

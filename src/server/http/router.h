@@ -70,7 +70,7 @@ void router_match(const struct router *r, enum http_method method, struct slice 
 struct slice route_param_name(const struct route *route, size_t index);
 /* Writes "GET, HEAD, POST" of the routes that match path; truncated to what fits. */
 void router_allowed(const struct router *r, struct slice path, char *out, size_t size);
-/* The pattern nearest to path, for messages; NULL when none is near. */
+/* The pattern nearest to path, segment by segment, for messages; NULL when none is near. */
 const char *router_nearest(const struct router *r, struct slice path);
 size_t router_route_count(const struct router *r);
 const struct route *router_route(const struct router *r, size_t index);

@@ -140,6 +140,19 @@ static int run(struct call *call, struct blockdb *db, struct error *err)
     return blockdb_verify(db, &job->verify, &job->report, err);
 }
 
+/* What a job that has succeeded did was all there was to do, whether or not it told so: short ones
+ * end before their first word of progress. */
+static void complete_progress(struct job *job)
+{
+    uint64_t total = atomic_load_explicit(&job->total, memory_order_relaxed);
+
+    if (total == 0) {
+        total = job->report.entries;
+        atomic_store_explicit(&job->total, total, memory_order_relaxed);
+    }
+    atomic_store_explicit(&job->done, total, memory_order_relaxed);
+}
+
 static void done(struct call *call)
 {
     struct job *job = job_of_call(call);
@@ -149,6 +162,7 @@ static void done(struct call *call)
     job->ended_ms = os_now_ms(table->os);
     if (call->status == BLOCKDB_OK) {
         job->state = JOB_DONE;
+        complete_progress(job);
     } else if (call->status == BLOCKDB_ECANCELED) {
         job->state = JOB_CANCELED;
     } else {
@@ -181,7 +195,8 @@ static int job_new(struct job_table *table, const struct job_order *order, struc
     job->is_whole = order->verify.from_seq == 0 && order->verify.to_seq == BLOCKDB_SEQ_NONE &&
                     (order->verify.sample_percent <= 0 || order->verify.sample_percent >= 100);
     job->started_ms = os_now_ms(table->os);
-    atomic_store_explicit(&job->unit, "", memory_order_relaxed);
+    atomic_store_explicit(&job->unit, order->kind == JOB_VERIFY ? "entries" : "files",
+                          memory_order_relaxed);
     call_init(&job->call, order->dispatch, order->loop, principal_everyone(), done);
     *out = job;
     return BLOCKDB_OK;

@@ -42,9 +42,9 @@ struct job_info {
     uint64_t id;
     enum job_kind kind;
     enum job_state state;
-    const char *unit; /* of progress, static; "" before the first */
+    const char *unit; /* of progress, static */
     uint64_t done;
-    uint64_t total; /* 0: not known */
+    uint64_t total; /* 0: not known yet; what is done when the job is */
     uint64_t started_ms;
     uint64_t ended_ms;                   /* 0 while it runs */
     bool is_whole;                       /* a verification of the whole log */

@@ -90,6 +90,8 @@ static void list_roles(struct exchange *x)
 const struct route routes_auth[ROUTES_AUTH_COUNT] = {
     {HTTP_GET, "/api/v1/whoami", 0, ROUTE_READ, 0, 0, whoami, "Who the client is and may do"},
     {HTTP_GET, "/api/v1/roles", 0, ROUTE_READ, 0, 0, list_roles, "The roles there are"},
+    {HTTP_POST, "/api/v1/password", 0, ROUTE_ADMIN, ROUTE_AUDITS, AUTH_BODY_MAX, route_password,
+     "Change one's own password"},
     {HTTP_GET, "/api/v1/users", RIGHT_ADMIN, ROUTE_ADMIN, 0, 0, route_users_get, "All users"},
     {HTTP_POST, "/api/v1/users", RIGHT_ADMIN, ROUTE_ADMIN, ROUTE_AUDITS, AUTH_BODY_MAX,
      route_user_post, "Add a user"},

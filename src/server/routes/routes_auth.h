@@ -13,6 +13,6 @@
 
 #include <stddef.h>
 
-#define ROUTES_AUTH_COUNT 11
+#define ROUTES_AUTH_COUNT 12
 
 extern const struct route routes_auth[ROUTES_AUTH_COUNT];

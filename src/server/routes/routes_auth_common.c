@@ -147,6 +147,13 @@ struct auth_writer auth_change_writer(struct exchange *x, struct blockdb *db)
     };
 }
 
+const char *auth_change_address(const struct exchange *x)
+{
+    const struct auth_change *admin = exchange_state(x);
+
+    return admin->address;
+}
+
 int auth_change_finish(struct exchange *x, const char *action, const char *subject, int status,
                        struct error *err)
 {

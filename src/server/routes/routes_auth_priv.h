@@ -60,7 +60,11 @@ RESULT_MUST_BE_USED int auth_change_finish(struct exchange *x, const char *actio
 RESULT_MUST_BE_USED int auth_param_text(struct exchange *x, const char *name, char *out,
                                         size_t out_bytes, struct error *err);
 
+/* Where who asks comes from, without port; in a function that auth_change_run() runs. */
+const char *auth_change_address(const struct exchange *x);
+
 /* The handlers, by method and path. */
+void route_password(struct exchange *x); /* routes_password.c */
 void route_users_get(struct exchange *x);
 void route_user_get(struct exchange *x);
 void route_user_post(struct exchange *x);

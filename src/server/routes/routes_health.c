@@ -21,37 +21,66 @@ static bool is_draining(const struct exchange *x)
            (server != NULL && server_phase(server) != SERVER_READY);
 }
 
-static void reply_health(struct exchange *x, const char *code, const char *message)
-{
-    struct json_writer w;
-    bool is_well = code == NULL;
+/* What a health path finds: the first thing that is wrong, if any. */
+struct finding {
+    const char *code;    /* NULL: all is well */
+    const char *message; /* of the code */
+};
 
-    exchange_set_header(x, "Cache-Control", "no-store");
-    json_writer_init(&w, exchange_out(x));
-    json_writer_begin_object(&w);
-    json_writer_member_bool(&w, "success", is_well);
-    json_writer_member_text(&w, "status", is_well ? "ok" : "unavailable");
-    if (!is_well) {
-        json_writer_member_text(&w, "error", code);
-        json_writer_member_text(&w, "message", message);
+static void find(struct finding *f, const char *code, const char *message)
+{
+    if (f->code == NULL) {
+        *f = (struct finding){.code = code, .message = message};
     }
-    reply_end(x, &w, is_well ? 200 : 503);
 }
 
-static const char draining[] = "the server is stopping; ask another one";
+static void check_serving(const struct exchange *x, struct finding *f)
+{
+    if (is_draining(x)) {
+        find(f, "Draining", "the server is stopping; ask another one");
+    }
+}
+
+/* err keeps the message. */
+static void check_writable(const struct exchange *x, struct finding *f, struct error *err)
+{
+    int rc = blockdb_write_check(routes_of(x)->db, err);
+
+    if (rc < 0) {
+        find(f, rc == BLOCKDB_ENOSPC ? "NoSpace" : "ReadOnly", err->message);
+    }
+}
+
+static void reply_begin_health(struct exchange *x, struct json_writer *w, const struct finding *f)
+{
+    exchange_set_header(x, "Cache-Control", "no-store");
+    json_writer_init(w, exchange_out(x));
+    json_writer_begin_object(w);
+    json_writer_member_bool(w, "success", f->code == NULL);
+    json_writer_member_text(w, "status", f->code == NULL ? "ok" : "unavailable");
+    if (f->code != NULL) {
+        json_writer_member_text(w, "error", f->code);
+        json_writer_member_text(w, "message", f->message);
+    }
+}
+
+static void reply_health(struct exchange *x, const struct finding *f)
+{
+    struct json_writer w;
+
+    reply_begin_health(x, &w, f);
+    reply_end(x, &w, f->code == NULL ? 200 : 503);
+}
 
 /* Whether this node takes writes: what /health and /leader ask. */
 static void reply_writable(struct exchange *x)
 {
+    struct finding finding = {0};
     struct error err;
 
-    if (is_draining(x)) {
-        reply_health(x, "Draining", draining);
-    } else if (blockdb_write_check(routes_of(x)->db, &err) < 0) {
-        reply_health(x, "ReadOnly", err.message);
-    } else {
-        reply_health(x, NULL, NULL);
-    }
+    check_serving(x, &finding);
+    check_writable(x, &finding, &err);
+    reply_health(x, &finding);
 }
 
 void route_health(struct exchange *x)
@@ -66,20 +95,28 @@ void route_leader(struct exchange *x)
 
 void route_live(struct exchange *x)
 {
-    reply_health(x, NULL, NULL);
+    reply_health(x, &(struct finding){0});
 }
 
 void route_replica(struct exchange *x)
 {
-    reply_health(x, "NotReplica", "this server stands alone, so it is the leader");
+    static const struct finding alone = {
+        .code = "NotReplica", .message = "this server stands alone, so it is the leader"};
+
+    reply_health(x, &alone);
 }
 
 /* ---- ready --------------------------------------------------------------------------------- */
 
 struct ready {
     uint64_t max_lag;
-    uint64_t lag;
     bool verbose;
+    uint64_t lag;
+    char behind[DETAIL_BYTES];
+    struct error err; /* of the check for writes */
+    struct finding serving;
+    struct finding behindhand;
+    struct finding writable;
 };
 
 static int ready_parse(const struct exchange *x, struct ready *out, struct error *err)
@@ -93,37 +130,46 @@ static int ready_parse(const struct exchange *x, struct ready *out, struct error
     return rc < 0 ? rc : exchange_query_bool(x, "verbose", &out->verbose, err);
 }
 
-static void write_check(struct json_writer *w, const char *name, bool is_well)
+static void ready_check(const struct exchange *x, struct ready *ready)
 {
-    json_writer_member_text(w, name, is_well ? "ok" : "failed");
+    struct blockdb *db = routes_of(x)->db;
+
+    check_serving(x, &ready->serving);
+    ready->lag = blockdb_seq_count(db) - blockdb_durable_count(db);
+    if (ready->lag > ready->max_lag) {
+        (void)snprintf(ready->behind, sizeof(ready->behind),
+                       "%" PRIu64 " entries are not durable yet", ready->lag);
+        find(&ready->behindhand, "Behind", ready->behind);
+    }
+    check_writable(x, &ready->writable, &ready->err);
 }
 
-static void reply_checks(struct exchange *x, const struct ready *ready, bool is_ready)
+static void write_check(struct json_writer *w, const char *name, const struct finding *f)
+{
+    json_writer_member_text(w, name, f->code == NULL ? "ok" : "failed");
+}
+
+static void reply_ready(struct exchange *x, const struct ready *ready, const struct finding *first)
 {
     struct json_writer w;
-    struct error err;
 
-    exchange_set_header(x, "Cache-Control", "no-store");
-    json_writer_init(&w, exchange_out(x));
-    json_writer_begin_object(&w);
-    json_writer_member_bool(&w, "success", is_ready);
-    json_writer_member_text(&w, "status", is_ready ? "ok" : "unavailable");
-    json_writer_key(&w, "checks");
-    json_writer_begin_object(&w);
-    write_check(&w, "serving", !is_draining(x));
-    write_check(&w, "lag", ready->lag <= ready->max_lag);
-    /* Reads can be served without it. */
-    write_check(&w, "writable", blockdb_write_check(routes_of(x)->db, &err) == BLOCKDB_OK);
-    json_writer_end_object(&w);
-    json_writer_member_u64(&w, "lag", ready->lag);
-    reply_end(x, &w, is_ready ? 200 : 503);
+    reply_begin_health(x, &w, first);
+    if (ready->verbose) {
+        json_writer_key(&w, "checks");
+        json_writer_begin_object(&w);
+        write_check(&w, "serving", &ready->serving);
+        write_check(&w, "lag", &ready->behindhand);
+        write_check(&w, "writable", &ready->writable);
+        json_writer_end_object(&w);
+        json_writer_member_u64(&w, "lag", ready->lag);
+    }
+    reply_end(x, &w, first->code == NULL ? 200 : 503);
 }
 
-void route_ready(struct exchange *x)
+static void run_ready(struct exchange *x, bool needs_writes)
 {
     struct ready ready = {.max_lag = UINT64_MAX};
-    struct blockdb *db = routes_of(x)->db;
-    char detail[DETAIL_BYTES];
+    struct finding first;
     struct error err;
     int rc = ready_parse(x, &ready, &err);
 
@@ -131,16 +177,22 @@ void route_ready(struct exchange *x)
         exchange_error(x, rc, &err);
         return;
     }
-    ready.lag = blockdb_seq_count(db) - blockdb_durable_count(db);
-    if (ready.verbose) {
-        reply_checks(x, &ready, !is_draining(x) && ready.lag <= ready.max_lag);
-    } else if (is_draining(x)) {
-        reply_health(x, "Draining", draining);
-    } else if (ready.lag > ready.max_lag) {
-        (void)snprintf(detail, sizeof(detail), "%" PRIu64 " entries are not durable yet",
-                       ready.lag);
-        reply_health(x, "Behind", detail);
-    } else {
-        reply_health(x, NULL, NULL);
+    ready_check(x, &ready);
+    first = ready.serving;
+    find(&first, ready.behindhand.code, ready.behindhand.message);
+    if (needs_writes) {
+        find(&first, ready.writable.code, ready.writable.message);
     }
+    reply_ready(x, &ready, &first);
+}
+
+/* A node whose disk is full or failed can neither lead nor follow. */
+void route_ready(struct exchange *x)
+{
+    run_ready(x, true);
+}
+
+void route_read_only(struct exchange *x)
+{
+    run_ready(x, false);
 }

@@ -3,8 +3,10 @@
 #include "base/checksum.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "server/cosigner.h"
 #include "server/routes/json_reply.h"
 #include "server/routes/routes_priv.h"
+#include "server/server.h"
 
 #include <blockdb/evidence.h>
 #include <inttypes.h>
@@ -52,16 +54,54 @@ static int reply_note(struct exchange *x, const struct blockdb_value *note, stru
                                                                   : BLOCKDB_OK;
 }
 
+/* The newest head that the witness policy of the server is content with. */
+static int cosigned_note(struct exchange *x, struct cosigner *cosigner, struct error *err)
+{
+    int rc;
+
+    if (cosigner == NULL) {
+        return error_set(err, BLOCKDB_EUNSUPPORTED,
+                         "no witnesses cosign the heads of this server: [ledger] "
+                         "witness_policy_file is not set");
+    }
+    exchange_prepare(x, 200, HTTP_TYPE_TEXT);
+    exchange_set_header(x, "Cache-Control", "no-cache");
+    rc = cosigner_note(cosigner, exchange_out(x));
+    if (rc == BLOCKDB_ENOTFOUND) {
+        return error_set(err, BLOCKDB_EBUSY,
+                         "no head has the cosignatures that the witness policy asks for yet; "
+                         "?cosigned=0 gives the newest head as it is signed");
+    }
+    return rc < 0 ? error_set_no_memory(err) : BLOCKDB_OK;
+}
+
 static int checkpoint_run(struct exchange *x, struct blockdb *db, struct error *err)
 {
     AUTO(value_free) struct blockdb_value note = {0};
-    int rc = blockdb_checkpoint_get(db, &note, err);
+    struct server *server = exchange_server(x);
+    struct cosigner *cosigner = server != NULL ? server_cosigner(server) : NULL;
+    bool is_cosigned = cosigner != NULL;
+    int rc = exchange_query_bool(x, "cosigned", &is_cosigned, err);
 
+    if (rc == BLOCKDB_OK && is_cosigned) {
+        return cosigned_note(x, cosigner, err);
+    }
+    if (rc == BLOCKDB_OK) {
+        rc = blockdb_checkpoint_get(db, &note, err);
+    }
     return rc < 0 ? rc : reply_note(x, &note, err);
 }
 
 void route_checkpoint(struct exchange *x)
 {
+    static const char *const names[] = {"cosigned", NULL};
+    struct error err;
+    int rc = exchange_query_check(x, names, &err);
+
+    if (rc < 0) {
+        exchange_error(x, rc, &err);
+        return;
+    }
     exchange_run(x, POOL_READ, checkpoint_run);
 }
 

@@ -78,6 +78,7 @@ void route_live(struct exchange *x);
 void route_ready(struct exchange *x);
 void route_leader(struct exchange *x);
 void route_replica(struct exchange *x);
+void route_read_only(struct exchange *x);
 /* routes_watch.c */
 void route_watch(struct exchange *x);
 

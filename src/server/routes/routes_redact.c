@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Redaction: erases the value of one version. */
+/* Redaction: erases the values of one version or of many. */
 #include "server/routes/json_reply.h"
 #include "server/routes/redact_body.h"
 #include "server/routes/routes_priv.h"
@@ -17,7 +17,7 @@ static int redact_run(struct exchange *x, struct blockdb *db, struct error *err)
     options.reason_code = (unsigned)body->reason_code;
     options.reason = body->reason_text;
     options.authority = body->authority_text;
-    rc = blockdb_redact(db, body->key.data, body->key.len, body->seq, &options, &written, err);
+    rc = blockdb_redact_many(db, body->targets, body->target_count, &options, &written, err);
     if (rc < 0) {
         return rc;
     }
@@ -26,10 +26,25 @@ static int redact_run(struct exchange *x, struct blockdb *db, struct error *err)
                                                                : BLOCKDB_OK;
 }
 
+/* ROUTES-1, of all keys: one that is refused refuses the request. */
+static int check_rights(const struct principal *who, const struct redact_body *body,
+                        struct error *err)
+{
+    size_t i;
+
+    for (i = 0; i < body->target_count; i++) {
+        struct slice key = slice_of(body->targets[i].key, body->targets[i].key_len);
+
+        if (!principal_may_key(who, RIGHT_ADMIN, key)) {
+            return principal_deny(who, RIGHT_ADMIN, key, err);
+        }
+    }
+    return BLOCKDB_OK;
+}
+
 void route_redact(struct exchange *x)
 {
     struct redact_body *body = exchange_state_new(x, sizeof(*body));
-    const struct principal *who = exchange_principal(x);
     struct json_request q;
     struct error err;
     int rc;
@@ -40,8 +55,8 @@ void route_redact(struct exchange *x)
     }
     json_request_init(&q, exchange_body(x), exchange_arena(x), &err);
     rc = redact_body_read(&q, body);
-    if (rc == BLOCKDB_OK && !principal_may_key(who, RIGHT_ADMIN, body->key)) {
-        rc = principal_deny(who, RIGHT_ADMIN, body->key, &err);
+    if (rc == BLOCKDB_OK) {
+        rc = check_rights(exchange_principal(x), body, &err);
     }
     if (rc < 0) {
         exchange_error(x, rc, &err);

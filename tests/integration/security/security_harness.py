@@ -13,7 +13,13 @@ import tempfile
 import time
 import unittest
 
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, '../server'))
+from openapi import Description  # noqa: E402
+
 SERVER = CLI = None  # set by main()
+with open(os.path.join(HERE, '../../../src/server/routes/openapi.json'), encoding='utf-8') as text:
+    DESCRIPTION = Description(text.read())
 SMALL = ['--set', 'wal_file_size=1MiB', '--set', 'memtable_size_limit=1MiB',
          '--set', 'block_cache_size=1MiB', '--set', 'index_cache_size=1MiB']
 PASSWORD = 'correct horse battery'
@@ -175,7 +181,12 @@ class SecurityTest(unittest.TestCase):
             own.request(method, path, body=None if body is None else json.dumps(body),
                         headers=headers or {})
             reply = own.getresponse()
-            return Reply(reply.status, reply.headers, reply.read())
+            answer = reply.read()
+            DESCRIPTION.check_answer(method, path, reply.status, reply.headers['content-type'],
+                                     answer)
+            if body and reply.status < 300:
+                DESCRIPTION.check_request(method, path, json.dumps(body))
+            return Reply(reply.status, reply.headers, answer)
         finally:
             if connection is None:
                 own.close()

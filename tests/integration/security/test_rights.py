@@ -49,6 +49,7 @@ ROUTES = [
     ('DELETE', '/api/v1/tokens/0123456789abcdef', None, 'admin'),
     ('GET', '/api/v1/whoami', None, None),
     ('GET', '/api/v1/roles', None, None),
+    ('POST', '/api/v1/password', {'old_password': 'x' * 9, 'new_password': 'short'}, None),
 ]
 
 COMMANDS = [

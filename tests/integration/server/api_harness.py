@@ -82,6 +82,8 @@ class ApiTest(unittest.TestCase):
         if cls.description is not None:
             cls.description.check_answer(method, path, answer.status,
                                          answer.headers.get('content-type', ''), answer.body)
+            if body and answer.status < 300:
+                cls.description.check_request(method, path, body)
         return answer
 
     def ok(self, method, path, body=None, headers=None, status=200):

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rules of OpenAPI 3.0 as far as the description of BlockDB uses them: whether a description is
-well-formed, and whether an answer is as it says."""
+well-formed, and whether requests and answers are as it says, member by member. Schemas are taken to be
+closed: a member that is not described is wrong, although clients must pass over what they do not know."""
 import json
 import re
 
 METHODS = ('get', 'put', 'post', 'delete')
 OPERATION = {'operationId', 'summary', 'tags', 'parameters', 'requestBody', 'responses', 'security'}
 SCHEMA = {'type', 'format', 'minimum', 'maximum', 'default', 'enum', 'items', 'maxItems', 'pattern',
-          'properties', 'required', 'additionalProperties', 'allOf', 'nullable', 'description',
+          'properties', 'required', 'additionalProperties', 'allOf', 'oneOf', 'nullable',
+          'description',
           'minLength', 'maxLength', '$ref'}
 PARAMETER = {'name', 'in', 'required', 'description', 'schema'}
+TIME = re.compile(r'^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$')
 TYPES = {'object': dict, 'array': list, 'string': str, 'boolean': bool}
 
 
@@ -100,7 +103,9 @@ class Description:
         need((schema.get('type') == 'array') == ('items' in schema), where, 'is a strange array')
         properties = schema.get('properties', {})
         need(set(schema.get('required', [])) <= set(properties), where, 'requires the unknown')
-        for part in [*properties.values(), *schema.get('allOf', [])]:
+        more = schema.get('additionalProperties')
+        parts = [more] if isinstance(more, dict) else []
+        for part in [*properties.values(), *schema.get('allOf', []), *schema.get('oneOf', []), *parts]:
             self._check_schema(part, where)
         if 'items' in schema:
             self._check_schema(schema['items'], where)
@@ -114,10 +119,20 @@ class Description:
                 return template, self.doc['paths'][template][method.lower()]
         return None, None
 
+    def check_request(self, method, path, body):
+        """Of a request that was carried out."""
+        template, operation = self.operation(method, path)
+        if operation is None:
+            return
+        where = '%s %s: request' % (method, path)
+        need('requestBody' in operation, where, 'has a body that is not described')
+        schema = operation['requestBody']['content']['application/json']['schema']
+        self._check_value(json.loads(body), schema, where)
+
     def check_answer(self, method, path, status, content_type, body):
         template, operation = self.operation('GET' if method == 'HEAD' else method, path)
         if operation is None:
-            return None
+            return
         where = '%s %s: %d' % (method, path, status)
         responses = operation['responses']
         described = responses.get(str(status))
@@ -126,33 +141,78 @@ class Description:
             described = responses['default']
         described = self.resolve(described)
         if method == 'HEAD' or 'content' not in described:
-            return template
+            return
         media = content_type.partition(';')[0]
         need(media in described['content'], where, media + ' is not described')
         if media == 'application/json':
             self._check_value(json.loads(body), described['content'][media]['schema'], where)
-        return template
 
-    def _check_value(self, value, schema, where):
+    def _members(self, schema):
+        """Names of all members that an object may have; None: any."""
+        schema = self.resolve(schema)
+        if 'additionalProperties' in schema and schema['additionalProperties'] is not False:
+            return None
+        names = set(schema.get('properties', {}))
+        for part in schema.get('allOf', []):
+            more = self._members(part)
+            if more is None:
+                return None
+            names |= more
+        return names if names or 'properties' in schema else None
+
+    def _check_value(self, value, schema, where, is_part=False):
         schema = self.resolve(schema)
         if value is None and schema.get('nullable'):
             return
         for part in schema.get('allOf', []):
-            self._check_value(value, part, where)
+            self._check_value(value, part, where, True)
+        if 'oneOf' in schema:
+            self._check_one_of(value, schema['oneOf'], where)
+            return
         self._check_type(value, schema.get('type'), where)
         need('enum' not in schema or value in schema['enum'], where, '%r is unexpected' % (value,))
-        if 'pattern' in schema:
-            need(re.search(schema['pattern'], value), where, '%r has another form' % value)
-        need('minimum' not in schema or value >= schema['minimum'], where, '%r is low' % (value,))
-        if isinstance(value, dict):
-            for name in schema.get('required', []):
-                need(name in value, where, 'has no member ' + name)
-            for name, part in schema.get('properties', {}).items():
-                if name in value:
-                    self._check_value(value[name], part, where + '.' + name)
-        if isinstance(value, list) and 'items' in schema:
+        if isinstance(value, str):
+            self._check_text(value, schema, where)
+        elif isinstance(value, dict):
+            self._check_object(value, schema, where, is_part)
+        elif isinstance(value, list) and 'items' in schema:
+            need(len(value) <= schema.get('maxItems', len(value)), where, 'has too many items')
             for item in value:
                 self._check_value(item, schema['items'], where + '[]')
+        elif not isinstance(value, bool) and value is not None:
+            need(value >= schema.get('minimum', value), where, '%r is low' % (value,))
+            need(value <= schema.get('maximum', value), where, '%r is high' % (value,))
+
+    def _check_one_of(self, value, schemas, where):
+        faults = []
+        for part in schemas:
+            try:
+                self._check_value(value, part, where)
+            except Wrong as fault:
+                faults.append(str(fault))
+        need(len(faults) == len(schemas) - 1, where, 'is not exactly one of these: ' + repr(faults))
+
+    @staticmethod
+    def _check_text(value, schema, where):
+        need('pattern' not in schema or re.search(schema['pattern'], value), where,
+             '%r has another form' % value)
+        need(len(value) >= schema.get('minLength', 0), where, '%r is short' % value)
+        need(len(value) <= schema.get('maxLength', len(value)), where, '%r is long' % value[:80])
+        if schema.get('format') == 'date-time':
+            need(TIME.match(value), where, '%r is no time' % value)
+
+    def _check_object(self, value, schema, where, is_part):
+        for name in schema.get('required', []):
+            need(name in value, where, 'has no member ' + name)
+        known = None if is_part else self._members(schema)
+        for name, member in value.items():
+            part = schema.get('properties', {}).get(name)
+            need(known is None or name in known, where, 'member %s is not described' % name)
+            more = schema.get('additionalProperties')
+            if part is not None:
+                self._check_value(member, part, where + '.' + name)
+            elif isinstance(more, dict):
+                self._check_value(member, more, where + '.' + name)
 
     @staticmethod
     def _check_type(value, kind, where):

@@ -194,6 +194,8 @@ class Evidence(ApiTest):
         job = self.ok('POST', '/api/v1/verify', status=202)['job']
         done = self.wait_job('/api/v1/verify/%d' % job)
         self.assertEqual((done['state'], done['kind']), ('done', 'verify'), done)
+        self.assertEqual((done['done'], done['unit']), (done['total'], 'entries'), done)
+        self.assertEqual(done['total'], done['report']['entries'])
         self.assertGreaterEqual(done['report']['entries'], 600)
         self.assertRegex(done['report']['root'], '^[0-9a-f]{64}$')
         part = self.ok('POST', '/api/v1/verify', {'from': 3, 'to': 5, 'sample_percent': 50.5,
@@ -238,6 +240,30 @@ class Evidence(ApiTest):
         for wrong in ({'key': 'secret'}, {'seq': 1}, dict(body, reason_code=6),
                       dict(body, reason='a\0b'), dict(body, encoding='base64', key='!')):
             self.refused(400, 'InvalidArgument', 'POST', '/api/v1/redact', wrong)
+
+    def test_redact_many(self):
+        seqs = [self.put('many/%d' % (i % 3), 'v%d' % i) for i in range(9)]
+        versions = [{'key': 'many/%d' % (i % 3), 'seq': seq} for i, seq in enumerate(seqs)]
+        versions[0] = {'key': 'bWFueS8w', 'encoding': 'base64', 'seq': seqs[0]}
+        # All or none: one of these is no version of its key.
+        self.refused(404, 'NotFound', 'POST', '/api/v1/redact',
+                     {'versions': versions[:2] + [{'key': 'many/0', 'seq': seqs[1]}]})
+        self.assertEqual(self.get('many/0', '?at=%d' % seqs[0])['value'], 'v0')
+        out = self.ok('POST', '/api/v1/redact', {'versions': versions[:8], 'reason': 'asked'})
+        self.assertEqual((out['count'], out['repeated']), (8, False))
+        for i in range(8):
+            self.refused(410, 'Redacted', 'GET', '/api/v1/get/many/%d?at=%d' % (i % 3, seqs[i]))
+        self.assertEqual(self.get('many/2')['value'], 'v8')
+        again = self.ok('POST', '/api/v1/redact', {'versions': versions[:8]})
+        self.assertTrue(again['repeated'])
+        self.assertEqual(self.ok('POST', '/api/v1/redact', {'versions': versions})['count'], 1)
+        item = {'key': 'many/0', 'seq': 1}
+        for wrong in ({'versions': []}, {'versions': [item], 'key': 'k'}, {'versions': [{}]},
+                      {'versions': [item], 'seq': 1}, {'versions': item},
+                      {'versions': [dict(item, reason='x')]}, {'reason': 'x'}):
+            self.refused(400, 'InvalidArgument', 'POST', '/api/v1/redact', wrong)
+        self.refused(413, 'LimitExceeded', 'POST', '/api/v1/redact', {'versions': [item] * 4097},
+                     says='4096')
 
     def test_housekeeping(self):
         for _ in range(2):

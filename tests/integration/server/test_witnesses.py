@@ -68,8 +68,9 @@ class Witnesses(unittest.TestCase):
     def figure(self, s, name):
         return int(re.search(r'^%s (\d+)$' % name, s.get('/metrics')[2].decode(), re.M).group(1))
 
-    def cosigners(self, s):
-        status, _, body = s.get('/checkpoint')
+    def cosigners(self, s, query='?cosigned=0'):
+        """Of the newest head, whatever the policy thinks of it."""
+        status, _, body = s.get('/checkpoint' + query)
         text = body.decode() if status == 200 else ''
         return set(re.findall('^\u2014 witness.example/(\\w+) ', text, re.M))
 
@@ -91,6 +92,67 @@ class Witnesses(unittest.TestCase):
             wait_for(lambda: self.cosigners(s) == {'one', 'two'}, 'both again')
             s.wait_log('cosigns again')
             self.assertEqual(self.figure(s, 'blockdb_witness_contradictions_total'), 0)
+            self.assertEqual(s.stop(), 0)
+
+    def size(self, s, query=''):
+        status, _, body = s.get('/checkpoint' + query)
+        self.assertEqual(status, 200, body)
+        return int(body.decode().split('\n')[1])
+
+    def test_the_witnessed_head_is_published(self):
+        one, line_one = self.witness('one')
+        two, line_two = self.witness('two')
+        address = line_two.split()[-1][len('http://'):].rstrip('/')
+        config = self.config([line_one, line_two])
+        both = {'one', 'two'}
+        self.end_early(two)
+        with Server(PROGRAM, config, dir=self.folder) as s:
+            self.put(s, b'a')
+            wait_for(lambda: self.cosigners(s) == {'one'}, 'the cosignature of one alone')
+            # Nothing is published before the policy is content.
+            for query in ('', '?cosigned=1'):
+                status, headers, body = s.get('/checkpoint' + query)
+                self.assertEqual((status, headers['retry-after']), (503, '1'))
+                self.assertIn(b'cosigned=0', body)
+            self.assertEqual(s.get('/checkpoint?cosigned=2')[0], 400)
+            self.assertEqual(s.get('/checkpoint?sign=1')[0], 400)
+            two, _ = self.witness('two', address)
+            wait_for(lambda: s.get('/checkpoint')[0] == 200, 'a witnessed head')
+            self.assertEqual(self.cosigners(s, ''), both)
+            published = self.size(s)
+            self.end_early(two)
+            self.put(s, b'b')
+            wait_for(lambda: self.cosigners(s) == {'one'} and self.size(s, '?cosigned=0') >
+                     published, 'a newer head with one cosignature')
+            # The one before stays published, whole.
+            self.assertEqual((self.size(s), self.cosigners(s, '')), (published, both))
+            self.assertEqual(self.figure(s, 'blockdb_witnessed_entries'), published)
+            url = 'http://127.0.0.1:%d' % s.port
+            for option in ('--cosigned', '--no-sign'):
+                note = self.cli('--url', url, '--no-pin', 'checkpoint', option)
+                self.assertEqual(int(note.split('\n')[1]), published)
+            self.assertEqual(s.stop(), 0)
+        two, _ = self.witness('two', address)
+        with Server(PROGRAM, config, dir=self.folder) as s:
+            wait_for(lambda: s.get('/checkpoint')[0] == 200, 'a witnessed head')
+            self.assertGreater(self.size(s), published)
+            wait_for(lambda: self.size(s) == self.size(s, '?cosigned=0'), 'the newest witnessed')
+            published = self.size(s)
+            self.assertEqual(s.stop(), 0)
+        self.end_early(one)
+        self.end_early(two)
+        with Server(PROGRAM, config, dir=self.folder) as s:  # it is remembered
+            status, _, body = s.get('/checkpoint')
+            self.assertIn(status, (200, 503))
+            if status == 200:
+                self.assertGreaterEqual(self.size(s), published)
+
+    def test_without_a_policy(self):
+        with Server(PROGRAM, '[ledger]\norigin = "%s"\nsigning_key_file = "%s"\n'
+                    % (ORIGIN, self.path('log.key'))) as s:
+            status, _, body = s.get('/checkpoint?cosigned=1')
+            self.assertEqual(status, 501)
+            self.assertIn(b'witness_policy_file', body)
             self.assertEqual(s.stop(), 0)
 
     def end_early(self, process):

@@ -141,7 +141,17 @@ static void test_the_nearest(void **state)
 
     assert_string_equal(router_nearest(r, slice_of_text("/api/v1/putt")), "/api/v1/put");
     assert_string_equal(router_nearest(r, slice_of_text("/helath")), "/health");
+    assert_string_equal(router_nearest(r, slice_of_text("/healthz")), "/health");
+    assert_string_equal(router_nearest(r, slice_of_text("/health/")), "/health");
+    assert_string_equal(router_nearest(r, slice_of_text("/put")), "/api/v1/put");
+    assert_string_equal(router_nearest(r, slice_of_text("/api/v1/gets/a")), "/api/v1/get/{key...}");
+    assert_string_equal(router_nearest(r, slice_of_text("/api/v1/gets/a/b/c")),
+                        "/api/v1/get/{key...}");
+    assert_string_equal(router_nearest(r, slice_of_text("/api/v1/get")), "/api/v1/get/{key...}");
+    assert_string_equal(router_nearest(r, slice_of_text("/get/a")), "/api/v1/get/{key...}");
     assert_null(router_nearest(r, slice_of_text("/something/else/entirely")));
+    assert_null(router_nearest(r, slice_of_text("/api/v1/nothing")));
+    assert_null(router_nearest(r, slice_of_text("")));
     memset(long_path, '/', sizeof(long_path));
     assert_null(router_nearest(r, slice_of(long_path, sizeof(long_path))));
 }
