@@ -5,6 +5,7 @@
 #include "bin/cli/change.h"
 #include "bin/cli/cli.h"
 #include "bin/cli/input.h"
+#include "bin/cli/write_id.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -21,6 +22,25 @@ static void print_one(struct cli *cli, const struct blockdb_write_result *result
     } else {
         fields_print(&cli->out, cli->format, fields, cli->format == OUTPUT_RAW ? 1 : 2);
     }
+}
+
+/* How a put or a delete is to be written; borrows id, which has to live as long. */
+static int write_options(const struct cli *cli, struct write_id *id,
+                         struct blockdb_write_options *out, struct error *err)
+{
+    const char *request = args_value(&cli->args, "request");
+    int rc = request != NULL ? write_id_parse(request, id, err) : BLOCKDB_OK;
+
+    if (rc < 0) {
+        return rc;
+    }
+    *out = (struct blockdb_write_options)BLOCKDB_WRITE_OPTIONS_INIT;
+    out->durability = args_durability(&cli->args);
+    if (request != NULL) {
+        out->client_id = id->client_id;
+        out->request = id->request;
+    }
+    return BLOCKDB_OK;
 }
 
 /* Reads the value that an argument stands for into out: text, - or @FILE. */
@@ -67,12 +87,15 @@ static int value_decode(struct buf *value, struct error *err)
 int cmd_put(struct cli *cli, struct error *err)
 {
     struct source_put put = {.key = slice_of_text(cli->args.positional[0]),
-                             .if_absent = args_has(&cli->args, "if-absent"),
-                             .durability = args_durability(&cli->args)};
+                             .if_absent = args_has(&cli->args, "if-absent")};
     struct blockdb_write_result result;
+    struct write_id id;
     AUTO(buf_deinit) struct buf value = {0};
-    int rc = value_read(cli, cli->args.positional[1], &value, err);
+    int rc = write_options(cli, &id, &put.options, err);
 
+    if (rc == BLOCKDB_OK) {
+        rc = value_read(cli, cli->args.positional[1], &value, err);
+    }
     if (rc == BLOCKDB_OK && args_has(&cli->args, "base64")) {
         rc = value_decode(&value, err);
     }
@@ -88,10 +111,15 @@ int cmd_put(struct cli *cli, struct error *err)
 
 int cmd_delete(struct cli *cli, struct error *err)
 {
+    struct blockdb_write_options options;
     struct blockdb_write_result result;
-    int rc = cli->source->ops->remove(cli->source, slice_of_text(cli->args.positional[0]),
-                                      args_durability(&cli->args), &result, err);
+    struct write_id id;
+    int rc = write_options(cli, &id, &options, err);
 
+    if (rc == BLOCKDB_OK) {
+        rc = cli->source->ops->remove(cli->source, slice_of_text(cli->args.positional[0]), &options,
+                                      &result, err);
+    }
     if (rc == BLOCKDB_OK) {
         print_one(cli, &result);
     }

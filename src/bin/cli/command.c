@@ -7,6 +7,9 @@
 #include <string.h>
 
 #define NAMES_MAX 40
+#define REQUEST_HELP                                                                               \
+    "the write's identity, 32 hexadecimal digits and a growing number: who repeats the last one "  \
+    "gets its answer again, and nothing is appended"
 
 const struct option_spec global_options[] = {
     {.name = "data-dir", .value = "DIR", .help = "open the database in DIR"},
@@ -59,6 +62,7 @@ static const struct option_spec put_options[] = {
     {.name = "durability",
      .value = "none|interval|group|always",
      .help = "when the write counts as done (wal_sync_mode)"},
+    {.name = "request", .value = "ID:N", .help = REQUEST_HELP},
     {0},
 };
 
@@ -109,6 +113,7 @@ static const struct option_spec delete_options[] = {
     {.name = "durability",
      .value = "none|interval|group|always",
      .help = "when the write counts as done (wal_sync_mode)"},
+    {.name = "request", .value = "ID:N", .help = REQUEST_HELP},
     {0},
 };
 
@@ -199,6 +204,13 @@ static const struct command scan_command = {
     .run = cmd_scan,
 };
 
+static const struct option_spec batch_options[] = {
+    {.name = "durability",
+     .value = "none|interval|group|always",
+     .help = "when the write counts as done (wal_sync_mode)"},
+    {0},
+};
+
 static const struct command batch_command = {
     .name = "batch",
     .arguments = "FILE|-",
@@ -208,7 +220,7 @@ static const struct command batch_command = {
         "{\"type\":\"delete\",\"key\":\"k\"}. With \"encoding\":\"base64\" key and value are "
         "base64. A put with \"if_absent\":true fails the batch (exit code 4) when the key has a "
         "value. seq and time, as printed by export, are ignored.",
-    .options = delete_options,
+    .options = batch_options,
     .arguments_min = 1,
     .arguments_max = 1,
     .open = COMMAND_OPEN_CREATE,

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "bin/cli/cli.h"
+#include "bin/cli/environment.h"
 #include "bin/cli/secret_input.h"
 #include "os/os.h"
 #include "shim/toml.h"
@@ -67,19 +68,6 @@ static int settings_default(struct settings *s, enum setting which, const char *
     return s->texts[which] != NULL ? BLOCKDB_OK : error_set_no_memory(err);
 }
 
-static const char *environment_value(const struct cli *cli, const char *name)
-{
-    size_t len = strlen(name);
-    char *const *e;
-
-    for (e = cli->environment; *e != NULL; e++) {
-        if (strncmp(*e, name, len) == 0 && (*e)[len] == '=') {
-            return *e + len + 1;
-        }
-    }
-    return NULL;
-}
-
 /* ---- Options and environment ----------------------------------------------------------------- */
 
 static int from_options(struct settings *s, const struct cli *cli, struct error *err)
@@ -118,37 +106,25 @@ static int from_options(struct settings *s, const struct cli *cli, struct error 
 static int from_environment(struct settings *s, const struct cli *cli, struct error *err)
 {
     bool has_credentials = s->texts[SETTING_TOKEN_FILE] != NULL || s->texts[SETTING_USER] != NULL;
-    int rc = settings_default(s, SETTING_URL, environment_value(cli, "BLOCKDB_URL"), err);
+    int rc = settings_default(s, SETTING_URL, environment_value(cli->environment, "BLOCKDB_URL"),
+                              err);
 
     if (rc == BLOCKDB_OK && !has_credentials) {
-        rc = settings_default(s, SETTING_TOKEN, environment_value(cli, "BLOCKDB_TOKEN"), err);
+        rc = settings_default(s, SETTING_TOKEN,
+                              environment_value(cli->environment, "BLOCKDB_TOKEN"), err);
     }
     if (rc == BLOCKDB_OK && !has_credentials && s->texts[SETTING_TOKEN] == NULL) {
-        rc = settings_default(s, SETTING_TOKEN_FILE, environment_value(cli, "BLOCKDB_TOKEN_FILE"),
-                              err);
+        rc = settings_default(s, SETTING_TOKEN_FILE,
+                              environment_value(cli->environment, "BLOCKDB_TOKEN_FILE"), err);
     }
     if (rc == BLOCKDB_OK && s->texts[SETTING_USER] != NULL) {
-        rc = settings_default(s, SETTING_PASSWORD, environment_value(cli, "BLOCKDB_PASSWORD"), err);
+        rc = settings_default(s, SETTING_PASSWORD,
+                              environment_value(cli->environment, "BLOCKDB_PASSWORD"), err);
     }
     return rc;
 }
 
 /* ---- Profiles -------------------------------------------------------------------------------- */
-
-/* The path of the file of profiles, owned; NULL with 0 when there is nowhere to look. */
-static int profiles_path(const struct cli *cli, char **out)
-{
-    const char *base = environment_value(cli, "XDG_CONFIG_HOME");
-    const char *home = environment_value(cli, "HOME");
-    bool has_base = base != NULL && base[0] == '/';
-
-    if (!has_base && (home == NULL || home[0] != '/')) {
-        return BLOCKDB_OK;
-    }
-    *out = path_join(has_base ? base : home,
-                     has_base ? "blockdb/profiles.toml" : ".config/blockdb/profiles.toml");
-    return *out != NULL ? BLOCKDB_OK : BLOCKDB_ENOMEM;
-}
 
 static int unknown_key(const struct settings *s, const struct toml_item *item, struct error *err)
 {
@@ -246,11 +222,11 @@ static int from_profile(struct settings *s, struct cli *cli, struct error *err)
     const char *name = args_value(&cli->args, "profile");
     int rc;
 
-    name = name != NULL ? name : environment_value(cli, "BLOCKDB_PROFILE");
+    name = name != NULL ? name : environment_value(cli->environment, "BLOCKDB_PROFILE");
     if (name == NULL && s->texts[SETTING_URL] != NULL) {
         return BLOCKDB_OK; /* a default profile is for its own server */
     }
-    if (profiles_path(cli, &path) < 0) {
+    if (environment_profiles_path(cli->environment, &path) < 0) {
         return error_set_no_memory(err);
     }
     if (path == NULL) {

@@ -28,7 +28,7 @@ struct source_put {
     struct slice key;
     struct slice value;
     bool if_absent;
-    enum blockdb_durability durability;
+    struct blockdb_write_options options; /* of a put that is no part of a batch */
 };
 
 /* What stats shows beside the figures; borrowed until the next call or the close. */
@@ -45,7 +45,7 @@ struct source_ops {
 
     int (*put)(struct source *s, const struct source_put *put, struct blockdb_write_result *out,
                struct error *err);
-    int (*remove)(struct source *s, struct slice key, enum blockdb_durability durability,
+    int (*remove)(struct source *s, struct slice key, const struct blockdb_write_options *options,
                   struct blockdb_write_result *out, struct error *err);
     int (*batch_new)(struct source *s, struct source_batch **out, struct error *err);
     void (*batch_free)(struct source_batch *batch);

@@ -106,31 +106,29 @@ static int database_batch_submit(struct source_batch *batch, enum blockdb_durabi
 static int database_put(struct source *s, const struct source_put *put,
                         struct blockdb_write_result *out, struct error *err)
 {
-    struct blockdb_write_options options = write_options(put->durability);
     struct source_batch *batch = NULL;
     int rc;
 
     if (!put->if_absent) {
         return blockdb_put(s->db, put->key.data, put->key.len, put->value.data, put->value.len,
-                           &options, out, err);
+                           &put->options, out, err);
     }
     rc = database_batch_new(s, &batch, err);
     if (rc == BLOCKDB_OK) {
         rc = database_batch_put(batch, put, err);
     }
     if (rc == BLOCKDB_OK) {
-        rc = database_batch_write(batch, put->durability, out, err);
+        rc = blockdb_write(batch->db, batch->batch, &put->options, out, err);
     }
     database_batch_free(batch);
     return rc;
 }
 
-static int database_remove(struct source *s, struct slice key, enum blockdb_durability durability,
+static int database_remove(struct source *s, struct slice key,
+                           const struct blockdb_write_options *options,
                            struct blockdb_write_result *out, struct error *err)
 {
-    struct blockdb_write_options options = write_options(durability);
-
-    return blockdb_delete(s->db, key.data, key.len, &options, out, err);
+    return blockdb_delete(s->db, key.data, key.len, options, out, err);
 }
 
 /* ---- Reading ------------------------------------------------------------------------------- */

@@ -53,19 +53,16 @@ static struct blockdb_write_options write_options(enum blockdb_durability durabi
 static int server_put(struct source *s, const struct source_put *put,
                       struct blockdb_write_result *out, struct error *err)
 {
-    struct blockdb_write_options options = write_options(put->durability);
-
     return (put->if_absent ? blockdb_client_put_if_absent : blockdb_client_put)(
         server_of(s)->client, put->key.data, put->key.len, put->value.data, put->value.len,
-        &options, out, err);
+        &put->options, out, err);
 }
 
-static int server_remove(struct source *s, struct slice key, enum blockdb_durability durability,
+static int server_remove(struct source *s, struct slice key,
+                         const struct blockdb_write_options *options,
                          struct blockdb_write_result *out, struct error *err)
 {
-    struct blockdb_write_options options = write_options(durability);
-
-    return blockdb_client_delete(server_of(s)->client, key.data, key.len, &options, out, err);
+    return blockdb_client_delete(server_of(s)->client, key.data, key.len, options, out, err);
 }
 
 static int server_batch_new(struct source *s, struct source_batch **out, struct error *err)
