@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The front of blockdb-cli: what it does at its start, that it prints what the whole program prints,
-and that what fails in it is done once by the whole program.
+"""The front of blockdb-cli: what it does at its start, that it prints what the whole program
+prints, and that what fails in it is done once by the whole program.
 test_front.py SERVER CLI WHOLE"""
 import http.server
 import os
