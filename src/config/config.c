@@ -142,6 +142,11 @@ const struct blockdb_options *config_database(const struct config *config)
     return config->database;
 }
 
+int config_check_database(const struct config *config, struct error *err)
+{
+    return settings_check(options_settings(config->database), err);
+}
+
 void config_set_event_cb(struct config *config, blockdb_event_cb cb, void *arg)
 {
     blockdb_options_set_event_cb(config->database, cb, arg);

@@ -93,6 +93,9 @@ bool config_is_set(const struct config *config, const char *name);
 
 /* The tables [database] and [ledger]; borrowed. */
 const struct blockdb_options *config_database(const struct config *config);
+/* Whether the keys of [database] and [ledger] fit together, which opening a database demands.
+ * EINVAL names them. */
+RESULT_MUST_BE_USED int config_check_database(const struct config *config, struct error *err);
 /* Who hears of events of databases opened with config_database(); see
  * blockdb_options_set_event_cb(). */
 void config_set_event_cb(struct config *config, blockdb_event_cb cb, void *arg);

@@ -80,25 +80,6 @@ static int make_origin(struct blockdb *db, struct error *err)
     return BLOCKDB_OK;
 }
 
-/* A command whose key nobody knows could print anything. */
-static int check_signer_options(const struct settings *settings, struct error *err)
-{
-    bool has_command = settings->signer_command[0] != '\0';
-    bool has_key = settings->signer_key[0] != '\0';
-
-    if (has_command && !has_key) {
-        return error_set(err, BLOCKDB_EINVAL,
-                         "option signer_command needs the option signer_key: the verifier key, "
-                         "as blockdb-cli keygen prints it, of whoever signs there, against which "
-                         "its signatures are checked");
-    }
-    if (has_key && !has_command) {
-        return error_set(err, BLOCKDB_EINVAL,
-                         "option signer_key belongs to signer_command, which is empty");
-    }
-    return BLOCKDB_OK;
-}
-
 static int read_keys(struct blockdb *db, struct error *err)
 {
     struct heads *h = db->heads;
@@ -110,8 +91,7 @@ static int read_keys(struct blockdb *db, struct error *err)
     if (db->read_only) {
         return BLOCKDB_OK;
     }
-    rc = check_signer_options(db->settings, err);
-    if (rc == BLOCKDB_OK && path[0] != '\0') {
+    if (path[0] != '\0') {
         rc = heads_keys_read(&h->keys, db->os, path, h->origin, err);
     }
     if (rc == BLOCKDB_OK && has_command) {

@@ -6,6 +6,7 @@
 #include "base/suggest.h"
 #include "base/units.h"
 #include "engine/map.h"
+#include "ledger/note.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -367,10 +368,50 @@ unsigned settings_compaction_threads(const struct settings *settings, unsigned p
     return half > COMPACTION_THREADS_AUTO_MAX ? COMPACTION_THREADS_AUTO_MAX : half;
 }
 
+/* A command whose key nobody knows could print anything. */
+static int check_signer_options(const struct settings *settings, struct error *err)
+{
+    bool has_command = settings->signer_command[0] != '\0';
+    bool has_key = settings->signer_key[0] != '\0';
+
+    if (has_command && !has_key) {
+        return error_set(err, BLOCKDB_EINVAL,
+                         "option signer_command needs the option signer_key: the verifier key, "
+                         "as blockdb-cli keygen prints it, of whoever signs there, against which "
+                         "its signatures are checked");
+    }
+    if (has_key && !has_command) {
+        return error_set(err, BLOCKDB_EINVAL,
+                         "option signer_key belongs to signer_command, which is empty");
+    }
+    return BLOCKDB_OK;
+}
+
+static int check_origin(const struct settings *settings, struct error *err)
+{
+    size_t len = strlen(settings->origin);
+
+    if (len > NOTE_NAME_MAX ||
+        (len > 0 && !note_name_valid(slice_of((const uint8_t *)settings->origin, len)))) {
+        return error_set(err, BLOCKDB_EINVAL,
+                         "option origin: '%s' cannot name a log: it must be UTF-8 of at most %d "
+                         "bytes, without spaces, control characters and '+'",
+                         settings->origin, NOTE_NAME_MAX);
+    }
+    return BLOCKDB_OK;
+}
+
 int settings_check(const struct settings *settings, struct error *err)
 {
     uint64_t need = settings_memory_need(settings);
+    int rc = check_signer_options(settings, err);
 
+    if (rc == BLOCKDB_OK) {
+        rc = check_origin(settings, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
     if (settings->memory_limit > 0 && settings->memory_limit < need) {
         return error_set(err, BLOCKDB_EINVAL,
                          "option memory_limit: %" PRIu64 " is less than block_cache_size, "

@@ -109,8 +109,8 @@ struct blockdb_options *options_copy(const struct blockdb_options *options);
 /* Who hears of events; see blockdb_options_set_event_cb(). */
 struct event_listener options_listener(const struct blockdb_options *options);
 
-/* What no single key can tell: caches and memtables fit memory_limit, a WAL file holds a batch, and
- * the like. EINVAL names the keys and the values that would do. */
+/* What no single range can tell: caches and memtables fit memory_limit, a command that signs has
+ * its key, origin can name a log. EINVAL names the keys and the values that would do. */
 RESULT_MUST_BE_USED int settings_check(const struct settings *settings, struct error *err);
 
 /* memory_limit, or when it is 0: 1 GiB, or what caches and four memtables need if that is more. */

@@ -281,6 +281,9 @@ int server_config_new(const struct config *config, struct server_config **out, s
         rc = check_cluster(c, err);
     }
     if (rc == BLOCKDB_OK) {
+        rc = config_check_database(config, err);
+    }
+    if (rc == BLOCKDB_OK) {
         *out = TAKE(c);
     }
     return rc;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The part of server.c that opens listening sockets. */
 #include "base/mem.h"
+#include "config/config.h"
+#include "os/os.h"
 #include "server/server_priv.h"
 
 #include <netinet/in.h>
@@ -130,6 +132,25 @@ static int hosts_check(const struct config *config, const char *const *hosts, si
     return rc == BLOCKDB_OK ? face_check(&none, &face, err) : rc;
 }
 
+/* Files that are read when a server starts. What is in them is looked at then. */
+static int check_named_files(struct os *os, const struct config *config, struct error *err)
+{
+    static const char *const keys[] = {"ledger.signing_key_file", "ledger.witness_policy_file",
+                                       "security.admin_token_file"};
+    struct os_stat unused;
+    size_t i;
+
+    for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        const char *path = config_get(config, keys[i]);
+        int rc = path[0] == '\0' ? BLOCKDB_OK : os_stat_path(os, path, &unused, err);
+
+        if (rc < 0) {
+            return error_wrap(err, rc, "option %s", keys[i]);
+        }
+    }
+    return BLOCKDB_OK;
+}
+
 int server_check_config(struct os *os, const struct config *config, struct error *err)
 {
     AUTO(server_config_free_ptr) struct server_config *c = NULL;
@@ -146,6 +167,9 @@ int server_check_config(struct os *os, const struct config *config, struct error
         rc = server_load_tls(os, c, &tls, err);
     }
     tls_unref(tls);
+    if (rc == BLOCKDB_OK) {
+        rc = check_named_files(os, config, err);
+    }
     return rc == BLOCKDB_OK ? server_check_files(c, NULL, err) : rc;
 }
 

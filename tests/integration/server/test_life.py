@@ -60,6 +60,10 @@ class Flags(unittest.TestCase):
                 (['--set', 'cluster.election_timeout=100'], 'above heartbeat_interval'),
                 (['--set', 'cluster.two_pc_timeout=30'], 'below transaction_timeout'),
                 (['--set', 'server.host='], 'host is empty'),
+                (['--set', 'memory_limit=1000'], 'memory_limit'),
+                (['--set', 'write_buffer_size=5000'], 'no multiple of 4096: use 4096'),
+                (['--set', 'ledger.signer_command=true'], 'needs the option signer_key'),
+                (['--set', 'ledger.origin=a b'], 'cannot name a log'),
                 (['--host', 'no.such.host.invalid'], 'no.such.host.invalid')):
             done = run('--check-config', *arguments)
             self.assertEqual(done.returncode, 2, (arguments, done.stderr))
@@ -70,6 +74,9 @@ class Flags(unittest.TestCase):
                 (['--host', '0.0.0.0'], 'insecure'),
                 (['--set', 'security.tls_cert=/none.pem', '--set', 'security.tls_key=/none.key'],
                  '/none.pem'),
+                (['--set', 'ledger.signing_key_file=/none'], 'signing_key_file'),
+                (['--set', 'ledger.witness_policy_file=/none'], 'witness_policy_file'),
+                (['--set', 'security.admin_token_file=/none'], 'admin_token_file'),
                 (['--set', 'server.max_connections=1000000'], 'LimitNOFILE')):
             done = run('--check-config', *arguments)
             self.assertEqual(done.returncode, 1, (arguments, done.stderr))
