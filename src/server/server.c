@@ -23,8 +23,11 @@
 #define WAIT_STEP_NS 2000000ULL
 #define NS_PER_MS 1000000ULL
 #define WITNESS_INTERVAL_MS 1000
-#define FILES_OF_ENGINE_MIN 64    /* without which a database can hardly open */
-#define FILES_OF_ENGINE_USUAL 512 /* tables, segments and logs of a large one */
+#define MS_PER_S 1000
+#define S_PER_HOUR 3600
+#define EXPIRY_WARNING_S (14 * 24 * S_PER_HOUR) /* two weeks */
+#define FILES_OF_ENGINE_MIN 64                  /* without which a database can hardly open */
+#define FILES_OF_ENGINE_USUAL 512               /* tables, segments and logs of a large one */
 
 /* ---- Configuration ------------------------------------------------------------------------- */
 
@@ -63,6 +66,33 @@ int server_load_tls(struct os *os, const struct server_config *config, struct tl
         return BLOCKDB_OK;
     }
     return tls_new(&options, out, err);
+}
+
+bool server_tls_expired(const struct server *s, const struct tls *tls)
+{
+    return tls_expires(tls) <= (int64_t)(os_now_ms(s->options.os) / MS_PER_S);
+}
+
+void server_note_expiry(struct server *s, const struct tls *tls)
+{
+    const char *path = server_config(s)->tls_cert;
+    int64_t end_s = tls != NULL ? tls_expires(tls) : 0;
+    int64_t now_s = (int64_t)(os_now_ms(s->options.os) / MS_PER_S);
+
+    atomic_store_explicit(&s->tls_expires, end_s, memory_order_relaxed);
+    if (tls == NULL || end_s - now_s > EXPIRY_WARNING_S) {
+        return;
+    }
+    if (server_tls_expired(s, tls)) {
+        logger_write(s->options.logger, LOGGER_WARNING, "tls",
+                     "certificate '%s' has expired, and most clients refuse it: renew it, then "
+                     "send SIGHUP",
+                     path);
+    } else {
+        logger_write(s->options.logger, LOGGER_WARNING, "tls",
+                     "certificate '%s' expires in %" PRId64 " hours: renew it, then send SIGHUP",
+                     path, (end_s - now_s) / S_PER_HOUR);
+    }
 }
 
 struct server_config_link *server_config_place(void)
@@ -179,8 +209,8 @@ static int make_parts(struct server *s, const struct server_config *config, stru
     struct dispatch_options dispatch = {.db = s->options.db, .os = s->options.os};
     int rc = server_load_tls(s->options.os, config, &s->tls, err);
 
-    if (rc == BLOCKDB_OK && s->tls != NULL) {
-        atomic_store_explicit(&s->tls_expires, tls_expires(s->tls), memory_order_relaxed);
+    if (rc == BLOCKDB_OK) {
+        server_note_expiry(s, s->tls);
     }
     if (rc == BLOCKDB_OK) {
         rc = make_pool(s, config, err);

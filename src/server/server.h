@@ -86,6 +86,8 @@ void server_free(struct server *s);
  * as of server_new(). */
 RESULT_MUST_BE_USED int server_reload(struct server *s, const struct config *config,
                                       struct error *err);
+/* For metrics: how a reload ended, also when its configuration could not even be read. */
+void server_note_reload(struct server *s, bool has_succeeded);
 /* Appends a line for each key that differs: "server.max_connections: 1000 -> 5000", and
  * "server.port: 8080 -> 9090 (needs a restart)". Values of keys that may hold secrets are not
  * shown. ENOMEM. */

@@ -93,6 +93,20 @@ static void write_witnesses(const struct server *s, struct metrics_writer *w)
                   stats.size);
 }
 
+static void write_reloads(const struct server *s, struct metrics_writer *w)
+{
+    static const struct metrics_labels ok = {{{"outcome", "ok"}}};
+    static const struct metrics_labels failed = {{{"outcome", "failed"}}};
+
+    metrics_family(w, METRICS_COUNTER, "blockdb_config_reloads_total",
+                   "Reloads of the configuration and the certificates.");
+    metrics_u64(w, &ok, atomic_load_explicit(&s->reloads, memory_order_relaxed));
+    metrics_u64(w, &failed, atomic_load_explicit(&s->reloads_failed, memory_order_relaxed));
+    metrics_gauge(w, "blockdb_config_last_reload_failed",
+                  "1 while what was loaded before is in force because the last reload failed.",
+                  atomic_load_explicit(&s->is_reload_failed, memory_order_relaxed));
+}
+
 /* What is left for others than root, where the database has its directories. */
 static void write_disk(const struct server *s, struct metrics_writer *w)
 {
@@ -129,6 +143,7 @@ static void write_server(void *arg, struct metrics_writer *w)
                   "sync until the server is started anew.",
                   blockdb_write_check(s->options.db, &err) == BLOCKDB_OK);
     write_disk(s, w);
+    write_reloads(s, w);
     write_witnesses(s, w);
 }
 

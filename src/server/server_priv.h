@@ -52,6 +52,9 @@ struct server {
     /* atomic, relaxed */
     atomic_int phase;
     atomic_int_least64_t tls_expires; /* 0: no TLS */
+    atomic_uint_least64_t reloads;
+    atomic_uint_least64_t reloads_failed;
+    atomic_bool is_reload_failed; /* the last one */
     atomic_bool stop_now;
 };
 
@@ -62,6 +65,11 @@ RESULT_MUST_BE_USED int server_listen(struct server *s, struct error *err);
 /* Loads TLS as config says; *out NULL when it is off. */
 RESULT_MUST_BE_USED int server_load_tls(struct os *os, const struct server_config *config,
                                         struct tls **out, struct error *err);
+/* Takes note of when the certificate of tls (NULL: none) ends, and warns when that is soon or was.
+ */
+void server_note_expiry(struct server *s, const struct tls *tls);
+/* Whether it has ended. */
+bool server_tls_expired(const struct server *s, const struct tls *tls);
 /* A place for a configuration; NULL when out of memory. */
 struct server_config_link *server_config_place(void);
 /* Makes config the one in force; takes it and its place. */

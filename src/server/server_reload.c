@@ -94,6 +94,12 @@ static int changes_prepare(struct server *s, const struct config *config, struct
     if (rc == BLOCKDB_OK) {
         rc = server_load_tls(s->options.os, out->config, &out->tls, err);
     }
+    if (rc == BLOCKDB_OK && out->tls != NULL && server_tls_expired(s, out->tls) &&
+        !server_tls_expired(s, s->tls)) {
+        rc = error_set(err, BLOCKDB_EINVAL,
+                       "certificate '%s' has expired, and the one in force has not: renew it",
+                       out->config->tls_cert);
+    }
     if (rc == BLOCKDB_OK) {
         rc = server_check_files(out->config, s->options.logger, err);
     }
@@ -140,9 +146,15 @@ int server_reload(struct server *s, const struct config *config, struct error *e
     slow_log_set_threshold(s->slow_log, config_number(config, "logging.slow_request"));
     tls_unref(s->tls);
     s->tls = TAKE(changes.tls);
-    atomic_store_explicit(&s->tls_expires, s->tls != NULL ? tls_expires(s->tls) : 0,
-                          memory_order_relaxed);
+    server_note_expiry(s, s->tls);
     s->options.config = config;
     changes.config = NULL; /* adopted */
     return BLOCKDB_OK;
+}
+
+void server_note_reload(struct server *s, bool has_succeeded)
+{
+    atomic_fetch_add_explicit(has_succeeded ? &s->reloads : &s->reloads_failed, 1,
+                              memory_order_relaxed);
+    atomic_store_explicit(&s->is_reload_failed, !has_succeeded, memory_order_relaxed);
 }

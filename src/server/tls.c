@@ -47,6 +47,26 @@ static int fail_file(struct error *err, const char *what, const char *path)
     return error_set(err, BLOCKDB_EINVAL, "cannot use %s '%s': %s", what, path, reason);
 }
 
+/* EINVAL: the key is not the one that the certificate was made for. */
+static int fail_pair(struct error *err, const struct tls_options *options)
+{
+    return error_set(err, BLOCKDB_EINVAL,
+                     "key '%s' does not belong to certificate '%s': the first certificate in that "
+                     "file must be the one that was made for this key; compare `openssl x509 -in "
+                     "'%s' -noout -pubkey` with `openssl pkey -in '%s' -pubout`",
+                     options->key_path, options->cert_path, options->cert_path, options->key_path);
+}
+
+/* Whether OpenSSL has just said that a key and a certificate are no pair. */
+static bool is_no_pair(void)
+{
+    unsigned long code = ERR_peek_last_error();
+
+    return ERR_GET_LIB(code) == ERR_LIB_X509 &&
+           (ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH ||
+            ERR_GET_REASON(code) == X509_R_KEY_TYPE_MISMATCH);
+}
+
 /* Says for the usual reasons what is wrong, before OpenSSL says it in its words. */
 static int file_check(const struct tls_options *options, const char *what, const char *path,
                       bool is_secret, struct error *err)
@@ -91,15 +111,11 @@ static int load_own(struct tls *tls, const struct tls_options *options, struct e
         return fail_file(err, "the certificate", options->cert_path);
     }
     if (SSL_CTX_use_PrivateKey_file(context, options->key_path, SSL_FILETYPE_PEM) != 1) {
-        return fail_file(err, "the key", options->key_path);
+        return is_no_pair() ? fail_pair(err, options)
+                            : fail_file(err, "the key", options->key_path);
     }
     if (SSL_CTX_check_private_key(context) != 1) {
-        return error_set(err, BLOCKDB_EINVAL, "key '%s' does not belong to certificate '%s'",
-                         options->key_path, options->cert_path);
-    }
-    if (X509_cmp_current_time(X509_get0_notAfter(SSL_CTX_get0_certificate(context))) < 0) {
-        return error_set(err, BLOCKDB_EINVAL, "certificate '%s' has expired: renew it",
-                         options->cert_path);
+        return fail_pair(err, options);
     }
     tls->expires = expiry_of(SSL_CTX_get0_certificate(context));
     return BLOCKDB_OK;

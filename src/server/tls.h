@@ -36,8 +36,9 @@ struct tls_options {
     enum tls_client_auth client_auth;
 };
 
-/* Loads certificates. Messages name the file: ENOTFOUND, EDENIED, EINVAL (no certificate, key does
- * not match, expired, ca missing), EIO, ENOMEM. */
+/* Loads certificates. Messages name the files: ENOTFOUND, EDENIED (others can read the key), EINVAL
+ * (no certificate, not its key, ca missing), EIO, ENOMEM. One that has expired is loaded: most
+ * clients refuse it, and whoever loads it warns. */
 RESULT_MUST_BE_USED int tls_new(const struct tls_options *options, struct tls **out,
                                 struct error *err);
 struct tls *tls_ref(struct tls *tls);

@@ -81,9 +81,12 @@ static int reload(struct program *p, struct error *err)
 void program_reload(struct program *p)
 {
     struct error err = {0};
+    int rc;
 
     notify_reloading(&p->notify);
-    if (reload(p, &err) < 0) {
+    rc = reload(p, &err);
+    server_note_reload(p->server, rc == BLOCKDB_OK);
+    if (rc < 0) {
         logger_write(&p->logger, LOGGER_ERROR, "config",
                      "the configuration was not reloaded, nothing has changed: %s", err.message);
         tell_audit(p, AUDIT_FAILED, err.message);

@@ -27,6 +27,22 @@ def make_certificate(folder, name):
     os.chmod(key, 0o600)
 
 
+def make_expired(folder, name):
+    """Of a key that is there; req cannot make what has ended."""
+    base = os.path.join(folder, name)
+    with open(base + '.cnf', 'w', encoding='ascii') as f:
+        f.write('[ca]\ndefault_ca = c\n[c]\ndatabase = %s.db\nnew_certs_dir = %s\n'
+                'default_md = sha256\nrand_serial = yes\npolicy = p\n[p]\ncommonName = supplied\n' % (base, folder))
+    with open(base + '.db', 'w', encoding='ascii'):
+        pass
+    for words in (['req', '-new', '-key', base + '.key', '-subj', '/CN=' + name,
+                   '-out', base + '.csr'],
+                  ['ca', '-batch', '-notext', '-selfsign', '-config', base + '.cnf',
+                   '-keyfile', base + '.key', '-in', base + '.csr', '-out', base + '.pem',
+                   '-startdate', '20200101000000Z', '-enddate', '20200201000000Z']):
+        subprocess.run(['openssl', *words], check=True, capture_output=True)
+
+
 class Tls(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -110,6 +126,70 @@ class Tls(unittest.TestCase):
             s.write_config(self.config(more.replace('required', 'optional')))
             s.send(signal.SIGHUP)
             s.wait_log('tls_client_auth: required -> optional')
+            with self.connect(s, s.port, 'one') as c:
+                self.assertEqual(self.health(c), 200)
+            self.assertEqual(s.stop(), 0)
+
+    def ends(self, config, code, *words):
+        """The server does not start, and says why."""
+        with Server(PROGRAM, config, wait=False) as s:
+            self.assertEqual(s.process.wait(30), code, s.log_text())
+            for word in words:
+                self.assertIn(word, s.log_text())
+
+    def test_files_that_cannot_be_used(self):
+        self.use('one')
+        shutil.copy(self.path('two.key'), self.path('server.key'))
+        self.ends(self.config(), 2, self.path('server.pem'), self.path('server.key'),
+                  'does not belong to', 'openssl pkey')
+        self.use('one')
+        os.chmod(self.path('server.key'), 0o644)
+        self.ends(self.config(), 1, self.path('server.key'), 'can be read by others', 'chmod 600')
+        os.unlink(self.path('server.key'))
+        self.ends(self.config(), 1, self.path('server.key'), 'cannot read the key')
+
+    def metrics(self, s, trusted):
+        with self.connect(s, s.port, trusted) as c:
+            c.sendall(b'GET /metrics HTTP/1.0\r\n\r\n')
+            return read_all(c).decode()
+
+    def test_a_broken_pair_is_not_taken_over(self):
+        self.use('one')
+        with Server(PROGRAM, self.config()) as s:
+            self.assertIn('blockdb_config_last_reload_failed 0\n', self.metrics(s, 'one'))
+            self.assertRegex(s.log_text(), "server.pem' expires in 4[78] hours")
+            shutil.copy(self.path('two.key'), self.path('server.key'))
+            s.send(signal.SIGHUP)
+            s.wait_log('nothing has changed')
+            self.assertIn("'%s' does not belong to certificate '%s'"
+                          % (self.path('server.key'), self.path('server.pem')), s.log_text())
+            text = self.metrics(s, 'one')
+            self.assertIn('blockdb_config_last_reload_failed 1\n', text)
+            self.assertIn('blockdb_config_reloads_total{outcome="failed"} 1\n', text)
+            shutil.copy(self.path('two.pem'), self.path('server.pem'))
+            s.send(signal.SIGHUP)
+            s.wait_log('certificates were loaded anew')
+            text = self.metrics(s, 'two')
+            self.assertIn('blockdb_config_last_reload_failed 0\n', text)
+            self.assertIn('blockdb_config_reloads_total{outcome="ok"} 1\n', text)
+            self.assertEqual(s.stop(), 0)
+
+    def test_expired_certificates(self):
+        make_certificate(self.folder, 'old')
+        make_expired(self.folder, 'old')
+        self.use('old')
+        with Server(PROGRAM, self.config()) as s:  # better than none, and told
+            self.assertIn("server.pem' has expired", s.log_text())
+            with self.assertRaises(ssl.SSLError):
+                self.connect(s, s.port, 'old')
+            self.use('one')
+            s.send(signal.SIGHUP)
+            s.wait_log('certificates were loaded anew')
+            with self.connect(s, s.port, 'one') as c:
+                self.assertEqual(self.health(c), 200)
+            self.use('old')
+            s.send(signal.SIGHUP)
+            s.wait_log('the one in force has not')
             with self.connect(s, s.port, 'one') as c:
                 self.assertEqual(self.health(c), 200)
             self.assertEqual(s.stop(), 0)
