@@ -135,17 +135,32 @@ static const struct {
     const char *names;
     const char *reason;
 } refusals[] = {
-    {" expire expireat expiretime pexpire pexpireat pexpiretime persist ttl pttl setex psetex "
-     "getex ",
+    {" expire expireat expiretime pexpire pexpireat pexpiretime persist ttl pttl ",
      "BlockDB is append-only: keys do not expire"},
-    {" flushall flushdb move rename renamenx copy swapdb restore migrate sort sort_ro object dump ",
-     "BlockDB is append-only: what was written stays under its key, with its history"},
-    {" append setrange setbit bitop bitfield incr incrby incrbyfloat decr decrby lcs getbit "
-     "bitcount "
-     "bitpos bitfield_ro pfadd pfcount pfmerge ",
+    {" setex psetex ", "BlockDB is append-only: keys do not expire; SET writes the value"},
+    {" getex ", "BlockDB is append-only: keys do not expire; GET reads the value"},
+    {" flushall flushdb ",
+     "BlockDB is append-only: DEL appends a deletion and the history stays; blockdb-cli redact "
+     "erases values"},
+    {" rename renamenx ",
+     "BlockDB is append-only: what was written stays under its key; SET the value under the new "
+     "one and DEL the old one, in MULTI and EXEC"},
+    {" copy ",
+     "a copy would begin a history of its own: GET the value and SET it under the new key"},
+    {" move swapdb ", "there is one database, 0"},
+    {" dump restore migrate ",
+     "values are read by GET and written by SET; blockdb-cli export and import move many"},
+    {" sort sort_ro ",
+     "BlockDB has values of bytes only: there is nothing to sort; SCAN is in order"},
+    {" object ",
+     "values have no encoding that could be told; BLOCKDB.HISTORY tells the versions of a key"},
+    {" randomkey ", "no key is drawn at random: SCAN and KEYS list keys in their order"},
+    {" append setrange setbit bitop bitfield incr incrby incrbyfloat decr decrby pfadd pfmerge ",
      "BlockDB is append-only: values are replaced by new versions as a whole and not changed in "
      "part; read the value and SET the new one, with WATCH, MULTI and EXEC where others write, "
      "too"},
+    {" lcs getbit bitcount bitpos bitfield_ro pfcount ",
+     "BlockDB does not look into values: GET reads one and GETRANGE a part of it"},
     {" lpush rpush lpushx rpushx lpop rpop llen lrange lindex lset linsert lrem ltrim lmove blpop "
      "brpop blmove lmpop blmpop rpoplpush brpoplpush lpos sadd srem smembers sismember smismember "
      "scard spop srandmember smove sinter sintercard sunion sdiff sinterstore sunionstore "
@@ -165,14 +180,26 @@ static const struct {
      "geodist geohash geopos georadius georadiusbymember geosearch geosearchstore ",
      "BlockDB has values of bytes only: no lists, sets, hashes, sorted sets and streams"},
     {" subscribe unsubscribe psubscribe punsubscribe ssubscribe sunsubscribe publish spublish "
-     "pubsub "
-     "monitor ",
+     "pubsub ",
      "BlockDB has no channels; changes are watched by HTTP, at /api/v1/watch"},
+    {" monitor ", "commands of others are not shown; /api/v1/watch shows what is written"},
     {" eval evalsha eval_ro evalsha_ro script fcall fcall_ro function ",
      "BlockDB runs no scripts; MULTI, EXEC and WATCH make changes atomic"},
-    {" save bgsave bgrewriteaof lastsave shutdown debug replicaof slaveof failover psync sync role "
-     "cluster module acl latency memory slowlog lolwut readonly readwrite asking randomkey ",
-     "BlockDB is administered by blockdb-cli and its configuration file"},
+    {" save bgsave bgrewriteaof lastsave ",
+     "each write is durable as wal_sync_mode says: WAITAOF waits for that, and blockdb-cli backup "
+     "makes copies"},
+    {" shutdown ", "the server is stopped by its service manager, or by SIGTERM"},
+    {" debug ", "there is nothing to debug from here: /stats and /metrics have the figures"},
+    {" role ", "this server stands alone, as INFO replication says"},
+    {" replicaof slaveof failover psync sync ", "this server stands alone: it has no replicas"},
+    {" cluster asking readonly readwrite ",
+     "this server is no Redis cluster; each connection may read and write what its rights allow"},
+    {" module ", "BlockDB takes no modules"},
+    {" acl ", "users and their roles are kept by blockdb-cli user; AUTH lets them in"},
+    {" memory ", "figures of memory are in INFO memory, at /stats and at /metrics"},
+    {" latency ", "latencies are histograms at /metrics"},
+    {" slowlog ", "slow commands are lines of the server's log, as [logging] slow_request says"},
+    {" lolwut ", "BlockDB draws nothing; INFO server tells its version"},
 };
 
 /* The name in lower case between spaces, as the lists have it; "" when it is too long. */
