@@ -11,6 +11,8 @@
 #include <inttypes.h>
 
 #define SYNC_MEAN_OF 8
+/* Entries whose places in the memtable are looked for together. */
+#define ENTERED_TOGETHER 64
 #define MARKER_BYTES (GROUP_ITEM_HEADER_LEN + GROUP_MARKER_LEN)
 
 /* What one group needs and has; lives on the leader's stack. */
@@ -364,32 +366,54 @@ static int sync_group(struct group *g, struct error *err)
     return rc;
 }
 
-static void enter_memtable(struct group *g)
+/* Enters up to ENTERED_TOGETHER entries, of which the first has this seq. */
+static void enter_some(struct group *g, const struct seal_entry *entries, size_t count,
+                       uint64_t first_seq)
 {
-    const struct seal_entry *entries = g->db->commit.scratch;
-    uint64_t seq = g->db->commit.next_seq;
+    struct memtable_version versions[ENTERED_TOGETHER];
+    struct slice keys[ENTERED_TOGETHER];
+    size_t n = 0;
     size_t i;
+    int rc;
 
-    for (i = 0; i < g->seal_count; i++, seq++) {
-        struct memtable_version version;
+    for (i = 0; i < count; i++) {
+        struct slice bytes = slice_of(entries[i].record, entries[i].record_len);
         struct record record;
-        int rc;
 
         if (entries[i].is_header) {
             continue;
         }
-        version.record = slice_of(entries[i].record, entries[i].record_len);
-        rc = record_parse(version.record, &record);
+        rc = record_parse(bytes, &record);
         ASSERT(rc == BLOCKDB_OK); /* we encoded it */
         if (kind_is_system(record.kind)) {
             continue; /* it has no key */
         }
-        version.seq = seq;
-        version.time_ms = record.time_ms;
-        version.kind = record.kind;
-        version.value = record.value;
-        rc = memtable_add(g->memtable, record.key, &version);
+        keys[n] = record.key;
+        versions[n++] = (struct memtable_version){
+            .seq = first_seq + i,
+            .time_ms = record.time_ms,
+            .kind = record.kind,
+            .value = record.value,
+            .record = bytes,
+        };
+    }
+    memtable_prefetch(g->memtable, keys, n);
+    for (i = 0; i < n; i++) {
+        rc = memtable_add(g->memtable, keys[i], &versions[i]);
         ASSERT(rc == BLOCKDB_OK); /* reserved */
+    }
+}
+
+static void enter_memtable(struct group *g)
+{
+    const struct seal_entry *entries = g->db->commit.scratch;
+    size_t i;
+
+    for (i = 0; i < g->seal_count; i += ENTERED_TOGETHER) {
+        size_t left = g->seal_count - i;
+
+        enter_some(g, entries + i, left < ENTERED_TOGETHER ? left : ENTERED_TOGETHER,
+                   g->db->commit.next_seq + i);
     }
 }
 

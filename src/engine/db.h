@@ -113,11 +113,11 @@ static inline struct read_state *db_read_state(struct blockdb *db)
     return atomic_load_explicit(&db->read_state, memory_order_acquire);
 }
 
-/* For the filter of each memtable: entries of small values take some 180 bytes, so a full memtable
- * has about 11 bits for each key. */
-static inline size_t db_memtable_filter_bytes(const struct blockdb *db)
+/* For the index of each memtable: entries of small values take some 180 bytes, so a full memtable
+ * has about 11 bytes for each key, and seven slots in ten are taken. */
+static inline size_t db_memtable_index_bytes(const struct blockdb *db)
 {
-    return (size_t)(db->settings->memtable_size_limit / 128);
+    return (size_t)(db->settings->memtable_size_limit / 16);
 }
 
 /* A reference to the current read state, given back with read_state_unref(). */

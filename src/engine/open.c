@@ -326,7 +326,7 @@ static int publish_tables(struct blockdb *db, const struct manifest_state *state
     AUTO(table_set_unref_ptr) struct table_set *tables = NULL;
     struct memtable_options options = {
         .pool = db->arena_pool,
-        .filter_bytes = db_memtable_filter_bytes(db),
+        .index_bytes = db_memtable_index_bytes(db),
         .account = &db->account.held[ACCOUNT_MEMTABLES],
     };
     AUTO(memtable_unref_ptr) struct memtable *mt = memtable_new(&options);

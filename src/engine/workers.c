@@ -110,8 +110,8 @@ static void flusher_main(void *arg)
 
         while (rc == BLOCKDB_OK && !failure_is_set(&db->failure)) {
             rc = flush_oldest(db, FLUSH_RUNNING, &err);
-            shortage_note(&db->shortage, SHORTAGE_TABLES,
-                          rc == BLOCKDB_ENOTFOUND ? BLOCKDB_OK : rc, &err);
+            shortage_note(&db->shortage, SHORTAGE_TABLES, rc == BLOCKDB_ENOTFOUND ? BLOCKDB_OK : rc,
+                          &err);
         }
         failed = rc < 0 && rc != BLOCKDB_ENOTFOUND && !job_ended_well(db, rc, &err);
         if (rc == BLOCKDB_ENOTFOUND) {
@@ -238,7 +238,7 @@ static int replace_memtable(struct blockdb *db, struct error *err)
     ASSERT(state->memtable_count < READ_STATE_MEMTABLES_MAX);
     options.pool = db->arena_pool;
     options.common_prefix = memtable_common_prefix(state->memtables[0]);
-    options.filter_bytes = db_memtable_filter_bytes(db);
+    options.index_bytes = db_memtable_index_bytes(db);
     options.account = &db->account.held[ACCOUNT_MEMTABLES];
     fresh = memtable_new(&options);
     if (fresh == NULL) {

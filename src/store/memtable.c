@@ -6,8 +6,7 @@
 
 void memtable_note_bytes(struct memtable *mt)
 {
-    size_t now = sizeof(*mt) + arena_bytes(&mt->arena) +
-                 mt->filter.count * sizeof(*mt->filter.words);
+    size_t now = sizeof(*mt) + arena_bytes(&mt->arena) + mt->index.count * sizeof(*mt->index.slots);
 
     if (mt->account != NULL && now != mt->noted_bytes) {
         atomic_fetch_add_explicit(mt->account, now - mt->noted_bytes, memory_order_relaxed);
@@ -15,34 +14,42 @@ void memtable_note_bytes(struct memtable *mt)
     }
 }
 
+void memtable_list_init(struct memtable_list *list, struct slice common_prefix)
+{
+    size_t i;
+
+    list->common_prefix_len = common_prefix.len < MEMTABLE_COMMON_PREFIX_MAX
+                                  ? common_prefix.len
+                                  : MEMTABLE_COMMON_PREFIX_MAX;
+    if (list->common_prefix_len > 0) {
+        memcpy(list->common_prefix, common_prefix.data, list->common_prefix_len);
+    }
+    for (i = 0; i < MEMTABLE_HEIGHT_MAX; i++) {
+        atomic_init(&list->head[i].prefix, PREFIX_END);
+        atomic_init(&list->head[i].next, NULL);
+    }
+    atomic_init(&list->height, 1);
+}
+
 struct memtable *memtable_new(const struct memtable_options *options)
 {
     struct memtable *mt = mem_calloc(1, sizeof(*mt));
-    size_t i;
 
     if (mt == NULL) {
         return NULL;
     }
-    if (memtable_filter_init(&mt->filter, options != NULL ? options->filter_bytes : 0) < 0) {
+    if (memtable_index_init(&mt->index, options != NULL ? options->index_bytes : 0) < 0) {
         mem_free(mt);
         return NULL;
     }
     arena_init(&mt->arena, options != NULL ? options->pool : NULL);
     mt->account = options != NULL ? options->account : NULL;
     memtable_note_bytes(mt);
-    if (options != NULL && options->common_prefix.len > 0) {
-        mt->common_prefix_len = options->common_prefix.len < MEMTABLE_COMMON_PREFIX_MAX
-                                    ? options->common_prefix.len
-                                    : MEMTABLE_COMMON_PREFIX_MAX;
-        memcpy(mt->common_prefix, options->common_prefix.data, mt->common_prefix_len);
-    }
+    memtable_list_init(&mt->first_list,
+                       options != NULL ? options->common_prefix : slice_of(NULL, 0));
+    atomic_init(&mt->list, &mt->first_list);
     /* Heights need no more than to be unknown to who chooses the keys. */
     mt->random = ((uint64_t)(uintptr_t)mt >> 4) * 0x9e3779b97f4a7c15u | 1;
-    for (i = 0; i < MEMTABLE_HEIGHT_MAX; i++) {
-        atomic_init(&mt->head[i].prefix, PREFIX_END);
-        atomic_init(&mt->head[i].next, NULL);
-    }
-    atomic_init(&mt->height, 1);
     atomic_init(&mt->first_seq, UINT64_MAX);
     atomic_init(&mt->refs, 1);
     return mt;
@@ -63,7 +70,7 @@ void memtable_unref(struct memtable *mt)
         atomic_fetch_sub_explicit(mt->account, mt->noted_bytes, memory_order_relaxed);
     }
     arena_deinit(&mt->arena);
-    memtable_filter_deinit(&mt->filter);
+    memtable_index_deinit(&mt->index);
     mem_free(mt);
 }
 
@@ -103,13 +110,14 @@ static void version_fill(struct memtable_version *out, const struct memtable_ent
 static const struct memtable_entry *find_entry(const struct memtable *mt, struct slice key,
                                                uint64_t limit_seq)
 {
+    bool is_unsure;
     struct memtable_node *next;
-    const struct memtable_node *node;
+    const struct memtable_node *node = memtable_index_find(&mt->index, memtable_index_hash(key),
+                                                           key, &is_unsure);
 
-    if (!memtable_filter_may_have(&mt->filter, key)) {
-        return NULL;
+    if (node == NULL && is_unsure) {
+        node = memtable_find(mt, key, &next);
     }
-    node = memtable_find(mt, key, &next);
     return node != NULL ? memtable_entry_find(memtable_node_newest(node), limit_seq) : NULL;
 }
 
@@ -171,7 +179,7 @@ uint64_t memtable_last_seq(const struct memtable *mt)
 
 struct slice memtable_common_prefix(const struct memtable *mt)
 {
-    const struct memtable_node *first = memtable_link_next(&mt->head[0]);
+    const struct memtable_node *first = memtable_link_next(&memtable_list(mt)->head[0]);
     const struct memtable_node *last = memtable_seek_before(mt, NULL);
     struct slice a;
     struct slice b;

@@ -59,11 +59,6 @@ static size_t round_up(size_t len)
     return (len + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
 }
 
-static size_t node_bytes(uint32_t height, size_t key_len)
-{
-    return sizeof(struct memtable_node) + height * sizeof(struct memtable_link) + round_up(key_len);
-}
-
 int memtable_reserve(struct memtable *mt, size_t count, size_t key_bytes)
 {
     uint64_t random = mt->random;
@@ -73,7 +68,8 @@ int memtable_reserve(struct memtable *mt, size_t count, size_t key_bytes)
 
     /* The adds to come draw at most these heights, in this order. */
     for (i = 0; i < count; i++) {
-        need += sizeof(struct memtable_entry) + node_bytes(height_next(&random), ARENA_ALIGN);
+        need += sizeof(struct memtable_entry) +
+                memtable_node_bytes(height_next(&random), ARENA_ALIGN);
     }
     memtable_note_bytes(mt);
     if (window_left(&mt->window) >= need || window_left(&mt->spare) >= need) {
@@ -120,11 +116,14 @@ static struct memtable_node *descend(struct memtable *mt, struct memtable_link *
 
 /* Finds the node of key, or NULL and mt->path to its place. Begins where the last add left off when
  * key is not below it, so that ascending keys cost the same however many there are. */
-static struct memtable_node *find_for_add(struct memtable *mt, uint64_t prefix, struct slice key)
+static struct memtable_node *find_for_add(struct memtable *mt, uint64_t prefix, struct slice key,
+                                          uint64_t hash)
 {
-    uint32_t height = memtable_height(mt);
+    struct memtable_list *list = memtable_list(mt);
+    uint32_t height = memtable_height(list);
     uint32_t level = height - 1;
-    struct memtable_link *link = &mt->head[level];
+    struct memtable_link *link = &list->head[level];
+    bool is_unsure;
     struct memtable_node *node;
 
     if (mt->last != NULL) {
@@ -143,6 +142,11 @@ static struct memtable_node *find_for_add(struct memtable *mt, uint64_t prefix, 
             }
             link = mt->path[level];
         }
+    }
+    node = memtable_index_find(&mt->index, hash, key, &is_unsure);
+    if (node != NULL) {
+        mt->path_valid = false;
+        return node;
     }
     node = descend(mt, link, level, prefix, key);
     mt->path_valid = node == NULL; /* found early, the levels below were not walked */
@@ -165,14 +169,15 @@ static void entry_fill(struct memtable_entry *entry, const struct memtable_versi
 /* Puts node, complete but for its links, behind mt->path. */
 static void link_node(struct memtable *mt, struct memtable_node *node, uint64_t prefix)
 {
-    uint32_t height = memtable_height(mt);
+    struct memtable_list *list = memtable_list(mt);
+    uint32_t height = memtable_height(list);
     uint32_t i;
 
     for (i = height; i < node->height; i++) {
-        mt->path[i] = &mt->head[i];
+        mt->path[i] = &list->head[i];
     }
     if (node->height > height) {
-        atomic_store_explicit(&mt->height, node->height, memory_order_relaxed);
+        atomic_store_explicit(&list->height, node->height, memory_order_relaxed);
     }
     for (i = 0; i < node->height; i++) {
         struct memtable_link *before = mt->path[i];
@@ -188,12 +193,12 @@ static void link_node(struct memtable *mt, struct memtable_node *node, uint64_t 
     }
 }
 
-static int add_key(struct memtable *mt, struct slice key, uint64_t prefix,
+static int add_key(struct memtable *mt, struct slice key, uint64_t prefix, uint64_t hash,
                    const struct memtable_version *version)
 {
     uint64_t random = mt->random;
     uint32_t height = height_next(&random);
-    size_t len = node_bytes(height, key.len);
+    size_t len = memtable_node_bytes(height, key.len);
     struct memtable_node *node = take(mt, len + sizeof(struct memtable_entry));
     struct memtable_entry *entry;
 
@@ -209,10 +214,11 @@ static int add_key(struct memtable *mt, struct slice key, uint64_t prefix,
     node->reserved = 0;
     memcpy(&node->links[height], key.data, key.len);
     atomic_init(&node->newest, entry);
-    memtable_filter_add(&mt->filter, key);
     link_node(mt, node, prefix);
+    memtable_index_add(&mt->index, hash, node);
     mt->last = node;
     atomic_store_explicit(&mt->key_count, memtable_key_count(mt) + 1, memory_order_relaxed);
+    memtable_relink(mt);
     return BLOCKDB_OK;
 }
 
@@ -236,18 +242,19 @@ static int add_version(struct memtable *mt, struct memtable_node *node,
 int memtable_add(struct memtable *mt, struct slice key, const struct memtable_version *version)
 {
     uint64_t count = memtable_version_count(mt);
-    uint64_t prefix = memtable_prefix(mt, key);
+    uint64_t prefix = memtable_prefix(memtable_list(mt), key);
+    uint64_t hash = memtable_index_hash(key);
     struct memtable_node *node;
     int rc;
 
     ASSERT(key.len <= MEMTABLE_KEY_BYTES_MAX);
     ASSERT(version->record.len <= UINT32_MAX && version->value.len <= UINT32_MAX);
     ASSERT(count == 0 || version->seq > memtable_last_seq(mt)); /* MEM-2 */
-    node = find_for_add(mt, prefix, key);
+    node = find_for_add(mt, prefix, key, hash);
     if (node != NULL) {
         rc = add_version(mt, node, version);
     } else {
-        rc = add_key(mt, key, prefix, version);
+        rc = add_key(mt, key, prefix, hash, version);
     }
     if (rc < 0) {
         mt->path_valid = false; /* the path leads to key, not behind `last` */

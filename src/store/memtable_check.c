@@ -18,9 +18,20 @@ static void check_chain(const struct memtable_node *node, uint64_t *versions)
     }
 }
 
+/* The index leads to the same node. */
+static void check_index(const struct memtable *mt, struct slice key,
+                        const struct memtable_node *node)
+{
+    bool is_unsure;
+    const struct memtable_node *found = memtable_index_find(&mt->index, memtable_index_hash(key),
+                                                            key, &is_unsure);
+
+    ASSERT(found == node || (found == NULL && is_unsure));
+}
+
 static void check_level(const struct memtable *mt, uint32_t level, uint64_t *keys)
 {
-    const struct memtable_link *link = &mt->head[level];
+    const struct memtable_link *link = &memtable_list(mt)->head[level];
     const struct memtable_node *before = NULL;
     const struct memtable_node *node;
 
@@ -29,9 +40,10 @@ static void check_level(const struct memtable *mt, uint32_t level, uint64_t *key
 
         ++*keys;
         ASSERT(node->height > level && node->height <= MEMTABLE_HEIGHT_MAX);
-        ASSERT(atomic_load(&link->prefix) == memtable_prefix(mt, key));
+        ASSERT(atomic_load(&link->prefix) == memtable_prefix(memtable_list(mt), key));
         ASSERT(before == NULL || slice_compare(memtable_node_key(before), key) < 0);
         ASSERT(memtable_seek(mt, key) == node);
+        check_index(mt, key, node);
         before = node;
         link = &node->links[level];
     }
@@ -51,10 +63,10 @@ void memtable_check(const struct memtable *mt)
         check_level(mt, level, &keys);
         ASSERT(level == 0 || keys <= keys_before);
         ASSERT(level > 0 || keys == memtable_key_count(mt));
-        ASSERT(level < atomic_load(&mt->height) || keys == 0);
+        ASSERT(level < memtable_height(memtable_list(mt)) || keys == 0);
         keys_before = keys;
     }
-    for (node = memtable_link_next(&mt->head[0]); node != NULL;
+    for (node = memtable_link_next(&memtable_list(mt)->head[0]); node != NULL;
          node = memtable_link_next(&node->links[0])) {
         check_chain(node, &versions);
     }

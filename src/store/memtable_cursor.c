@@ -67,7 +67,7 @@ static int mt_seek_first(struct cursor *base, struct error *err)
     struct memtable_cursor *c = (struct memtable_cursor *)base;
 
     (void)err;
-    return stand_from(c, memtable_link_next(&c->mt->head[0]));
+    return stand_from(c, memtable_link_next(&memtable_list(c->mt)->head[0]));
 }
 
 static int mt_seek_last(struct cursor *base, struct error *err)

@@ -20,7 +20,7 @@
 
 #include "base/arena.h"
 #include "store/memtable.h"
-#include "store/memtable_filter.h"
+#include "store/memtable_index.h"
 
 #include <stdatomic.h>
 
@@ -60,11 +60,22 @@ struct memtable_window {
     uint8_t *end;
 };
 
-struct memtable {
+/* The skiplist. */
+struct memtable_list {
     /* constant */
     size_t common_prefix_len;
     uint8_t common_prefix[MEMTABLE_COMMON_PREFIX_MAX];
-    struct memtable_filter filter; /* its words: atomic */
+
+    /* atomic, relaxed: a bound for searches */
+    _Atomic uint32_t height;
+
+    /* atomic: see MLINK-1 */
+    struct memtable_link head[MEMTABLE_HEIGHT_MAX];
+};
+
+struct memtable {
+    /* constant */
+    struct memtable_index index; /* its slots: atomic */
 
     /* inserter only */
     struct arena arena;
@@ -77,15 +88,15 @@ struct memtable {
     bool path_valid;            /* path[] leads to the place right behind `last` */
     struct memtable_link *path[MEMTABLE_HEIGHT_MAX];
 
-    /* atomic, relaxed: figures, and a bound for searches */
+    /* atomic, relaxed: figures */
     _Atomic uint64_t key_count;
     _Atomic uint64_t version_count;
     _Atomic uint64_t first_seq;
     _Atomic uint64_t last_seq;
-    _Atomic uint32_t height;
 
-    /* atomic: see MLINK-1 */
-    struct memtable_link head[MEMTABLE_HEIGHT_MAX];
+    /* atomic, released by the inserter, which may replace it (memtable_relink.c) */
+    _Atomic(struct memtable_list *) list;
+    struct memtable_list first_list;
 
     _Atomic uint64_t refs;
 };
@@ -108,9 +119,14 @@ static inline const struct memtable_entry *memtable_node_newest(const struct mem
     return atomic_load_explicit(&node->newest, memory_order_acquire);
 }
 
-static inline uint32_t memtable_height(const struct memtable *mt)
+static inline struct memtable_list *memtable_list(const struct memtable *mt)
 {
-    return atomic_load_explicit(&mt->height, memory_order_relaxed);
+    return atomic_load_explicit(&mt->list, memory_order_acquire);
+}
+
+static inline uint32_t memtable_height(const struct memtable_list *list)
+{
+    return atomic_load_explicit(&list->height, memory_order_relaxed);
 }
 
 /* Where a key stands to the node behind link: > 0 when the node's key is smaller. A link that ends
@@ -128,8 +144,19 @@ static inline int memtable_link_compare(const struct memtable_link *link, uint64
     return next == NULL ? -1 : slice_compare(key, memtable_node_key(next));
 }
 
-/* The prefix of a key in this memtable. */
-uint64_t memtable_prefix(const struct memtable *mt, struct slice key);
+/* Bytes of a node with its links and its key. */
+static inline size_t memtable_node_bytes(uint32_t height, size_t key_len)
+{
+    return sizeof(struct memtable_node) + height * sizeof(struct memtable_link) +
+           ((key_len + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1));
+}
+
+/* Makes an empty list of keys that begin with common_prefix. */
+void memtable_list_init(struct memtable_list *list, struct slice common_prefix);
+/* Puts better prefixes into the links when it is time to, see memtable_relink.c. The inserter. */
+void memtable_relink(struct memtable *mt);
+/* The prefix of a key in this list. */
+uint64_t memtable_prefix(const struct memtable_list *list, struct slice key);
 /* The node that holds key, or NULL; then *out_next is the first node behind key's place, or NULL.
  */
 struct memtable_node *memtable_find(const struct memtable *mt, struct slice key,

@@ -17,13 +17,13 @@ static uint64_t bytes_from(struct slice key, size_t from)
     return __builtin_bswap64(prefix);
 }
 
-uint64_t memtable_prefix(const struct memtable *mt, struct slice key)
+uint64_t memtable_prefix(const struct memtable_list *list, struct slice key)
 {
-    size_t common = mt->common_prefix_len;
+    size_t common = list->common_prefix_len;
 
     if (common > 0) {
         size_t len = key.len < common ? key.len : common;
-        int order = len > 0 ? memcmp(key.data, mt->common_prefix, len) : 0;
+        int order = len > 0 ? memcmp(key.data, list->common_prefix, len) : 0;
 
         if (order != 0) {
             return order < 0 ? 0 : UINT64_MAX;
@@ -35,9 +35,10 @@ uint64_t memtable_prefix(const struct memtable *mt, struct slice key)
 struct memtable_node *memtable_find(const struct memtable *mt, struct slice key,
                                     struct memtable_node **out_next)
 {
-    uint64_t prefix = memtable_prefix(mt, key);
-    uint32_t level = memtable_height(mt) - 1;
-    const struct memtable_link *link = &mt->head[level];
+    const struct memtable_list *list = memtable_list(mt);
+    uint64_t prefix = memtable_prefix(list, key);
+    uint32_t level = memtable_height(list) - 1;
+    const struct memtable_link *link = &list->head[level];
 
     for (;;) {
         struct memtable_node *next;
@@ -67,9 +68,10 @@ struct memtable_node *memtable_seek(const struct memtable *mt, struct slice key)
 
 struct memtable_node *memtable_seek_before(const struct memtable *mt, const struct slice *key)
 {
-    uint64_t prefix = key != NULL ? memtable_prefix(mt, *key) : 0;
-    uint32_t level = memtable_height(mt) - 1;
-    const struct memtable_link *link = &mt->head[level];
+    const struct memtable_list *list = memtable_list(mt);
+    uint64_t prefix = key != NULL ? memtable_prefix(list, *key) : 0;
+    uint32_t level = memtable_height(list) - 1;
+    const struct memtable_link *link = &list->head[level];
     struct memtable_node *before = NULL;
 
     for (;;) {

@@ -483,6 +483,36 @@ static void test_reserved_adds_cannot_fail(void **state)
     memtable_unref(mt);
 }
 
+/* A list that is linked anew holds the same; memory that is short then only keeps it from that. */
+static void test_linked_anew(void **state)
+{
+    struct memtable_options options = {.index_bytes = 1 << 16};
+    uint64_t seq;
+    long n;
+
+    (void)state;
+    for (n = 0; n < 8; n++) {
+        struct memtable *mt = memtable_new(&options);
+        long left = n;
+
+        for (seq = 0; seq < 10000; seq++) {
+            uint64_t key = __builtin_bswap64(seq * 7919 % 5000);
+            struct slice keys[2] = {slice_of(&key, 8), slice_of(&key, 7)};
+            struct memtable_version version = {.seq = seq, .kind = BLOCKDB_KIND_PUT};
+            bool is_near = seq == 63 || seq == 4095;
+
+            memtable_prefetch(mt, keys, 2);
+            assert_int_equal(memtable_reserve(mt, 1, 8), BLOCKDB_OK);
+            mem_set_fail_hook(is_near ? fail_at : NULL, &left);
+            assert_int_equal(memtable_add(mt, keys[0], &version), BLOCKDB_OK);
+            mem_set_fail_hook(NULL, NULL);
+        }
+        assert_int_equal(memtable_key_count(mt), 5000);
+        memtable_check(mt);
+        memtable_unref(mt);
+    }
+}
+
 /* ---- Readers beside the inserter ------------------------------------------------------------- */
 
 #define RACE_KEYS 300
@@ -494,10 +524,11 @@ struct race {
     _Atomic uint64_t stop;
 };
 
-/* Key of seq: every key comes up again and again, in no order. */
+/* Key of seq: every key comes up again and again, in no order; all begin with the same bytes, so
+ * that the list is linked anew among readers. */
 static uint64_t race_key(uint64_t seq)
 {
-    return (seq * 0x9e3779b97f4a7c15u >> 20) % RACE_KEYS * 0x0101010101010101u;
+    return __builtin_bswap64((seq * 0x9e3779b97f4a7c15u >> 20) % RACE_KEYS + 1);
 }
 
 static void race_read(void *arg)
@@ -540,7 +571,8 @@ static void race_read(void *arg)
 
 static void test_readers_beside_inserter(void **state)
 {
-    struct race race = {.mt = memtable_new(NULL)};
+    struct memtable_options options = {.index_bytes = (size_t)2 * RACE_KEYS * sizeof(uint64_t)};
+    struct race race = {.mt = memtable_new(&options)};
     struct os_thread *threads[2];
     uint64_t seq;
     size_t i;
@@ -575,6 +607,7 @@ int main(void)
         cmocka_unit_test(test_common_prefix),
         cmocka_unit_test(test_failing_allocations),
         cmocka_unit_test(test_reserved_adds_cannot_fail),
+        cmocka_unit_test(test_linked_anew),
         cmocka_unit_test(test_readers_beside_inserter),
     };
 
