@@ -115,10 +115,10 @@ static int job_parse(struct slice json, struct job *job, struct error *err)
             json_reader_skip(&r);
         }
     }
-    if (!json_reader_done(&r) || job->id.len == 0 || buf_append_u8(&job->unit, '\0') < 0) {
+    if (!json_reader_done(&r) || job->id.len == 0) {
         return shape_failure(&r, "a job", err);
     }
-    return BLOCKDB_OK;
+    return buf_append_u8(&job->unit, '\0') < 0 ? error_set_no_memory(err) : BLOCKDB_OK;
 }
 
 static int job_ask(struct blockdb_client *client, const char *method, struct job *job,
@@ -235,7 +235,7 @@ int blockdb_client_verify(struct blockdb_client *client,
     if (rc == BLOCKDB_OK) {
         rc = job_await(client, &job, "/api/v1/verify", o->progress, o->progress_arg, err);
     }
-    if (out_report != NULL) {
+    if (rc == BLOCKDB_OK && out_report != NULL) {
         *out_report = job.report;
     }
     return rc;

@@ -205,20 +205,21 @@ int blockdb_client_watch_next(struct blockdb_client_watch *watch, uint32_t timeo
 
     while (true) {
         bool taken = false;
-        int rc = stream_ensure(watch, deadline_ns, err);
+        int rc = events_take(watch, &taken, err); /* also when the stream has ended behind them */
 
-        if (rc == BLOCKDB_OK) {
-            rc = events_take(watch, &taken, err);
-        } else if (rc == BLOCKDB_EIO && watch->failures <= watch->client->retry_attempts) {
-            continue;
-        }
         if (taken) {
             event_show(watch, out_event);
         }
         if (rc < 0 || taken) {
             return rc;
         }
-        rc = stream_receive(watch, deadline_ns, err);
+        rc = stream_ensure(watch, deadline_ns, err);
+        if (rc == BLOCKDB_EIO && watch->failures <= watch->client->retry_attempts) {
+            continue;
+        }
+        if (rc == BLOCKDB_OK) {
+            rc = stream_receive(watch, deadline_ns, err);
+        }
         if (rc < 0) {
             return rc;
         }

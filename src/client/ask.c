@@ -28,21 +28,9 @@ void ask_end(struct ask *ask)
     }
 }
 
-/* Memory that was short shows as an empty target, which ask_run() refuses. */
-static void note(struct ask *ask, int rc)
-{
-    if (rc < 0) {
-        buf_deinit(&ask->slot->target);
-    }
-}
-
 void ask_path(struct ask *ask, const char *text)
 {
-    bool is_first = text[0] == '/' && ask->slot->target.len == 0;
-
-    if (is_first || ask->slot->target.len > 0) {
-        note(ask, buf_append(&ask->slot->target, text, strlen(text)));
-    }
+    ask->is_short |= buf_append(&ask->slot->target, text, strlen(text)) < 0;
 }
 
 void ask_path_u64(struct ask *ask, uint64_t value)
@@ -55,9 +43,7 @@ void ask_path_u64(struct ask *ask, uint64_t value)
 
 void ask_path_encoded(struct ask *ask, struct slice bytes)
 {
-    if (ask->slot->target.len > 0) {
-        note(ask, url_append_encoded(&ask->slot->target, bytes));
-    }
+    ask->is_short |= url_append_encoded(&ask->slot->target, bytes) < 0;
 }
 
 void ask_parameter(struct ask *ask, const char *name)

@@ -44,6 +44,7 @@ struct ask {
     const uint8_t *client_id; /* of a write; NULL: it is none */
     uint64_t request;
 
+    bool is_short;     /* of memory, while the path was made */
     unsigned endpoint; /* the one that answered */
     unsigned attempts; /* made so far */
 };
@@ -54,7 +55,8 @@ RESULT_MUST_BE_USED int ask_begin(struct ask *ask, struct blockdb_client *client
 /* For AUTO(ask_end). */
 void ask_end(struct ask *ask);
 
-/* Appends to the path and query that are asked for. ENOMEM is told by ask_run(). */
+/* Appends to the path and query that are asked for. Memory that is short is told by ask_run(), and
+ * nothing is sent. */
 void ask_path(struct ask *ask, const char *text);
 void ask_path_u64(struct ask *ask, uint64_t value);
 void ask_path_encoded(struct ask *ask, struct slice bytes);

@@ -81,7 +81,7 @@ static int attempt(struct ask *ask, unsigned endpoint, enum arrival *out_arrival
     int rc = BLOCKDB_EIO;
 
     *out_arrival = ARRIVAL_NOT;
-    if (slot->target.len == 0 || ask_head_build(ask, &url) < 0) {
+    if (ask->is_short || ask_head_build(ask, &url) < 0) {
         return error_set_no_memory(err);
     }
     /* A connection that was idle may break because the server closed it meanwhile; that says
@@ -240,7 +240,7 @@ int ask_stream(struct ask *ask, unsigned endpoint, struct link *link, struct err
     int rc;
 
     ask->endpoint = endpoint;
-    if (ask->slot->target.len == 0 || ask_head_build(ask, &url) < 0) {
+    if (ask->is_short || ask_head_build(ask, &url) < 0) {
         return error_set_no_memory(err);
     }
     client_close_link(ask->client, link);

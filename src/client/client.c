@@ -18,17 +18,20 @@ static int add_urls(struct blockdb_client *c, const char *urls, struct error *er
 
     while (*at != '\0') {
         size_t len = strcspn(at, ",");
+        struct url url;
         int rc;
 
         if (c->endpoint_count == BLOCKDB_CLIENT_URLS_MAX) {
             return error_set(err, BLOCKDB_EINVAL, "at most %d URLs can be given",
                              BLOCKDB_CLIENT_URLS_MAX);
         }
-        rc = url_parse(slice_of(at, len), &c->endpoints[c->endpoint_count], err);
+        rc = url_parse(slice_of(at, len), &url, err);
         if (rc < 0) {
             return rc;
         }
-        c->endpoint_count++;
+        if (client_add_endpoint(c, &url) < 0) {
+            return error_set_no_memory(err);
+        }
         at += len;
         at += *at == ',';
     }
@@ -47,7 +50,7 @@ static int set_secure(struct blockdb_client *c, const struct blockdb_client_opti
     unsigned i;
 
     for (i = 0; i < c->endpoint_count; i++) {
-        is_https = is_https || c->endpoints[i].is_https;
+        is_https = is_https || c->endpoints[i]->is_https;
     }
     if (is_https) {
         return secure_new(&options, &c->net.secure, err);
@@ -123,6 +126,9 @@ void blockdb_client_free(struct blockdb_client *client)
     }
     mem_free(client->authorization);
     mem_free(client->user_agent);
+    for (i = 0; i < client->endpoint_count; i++) {
+        mem_free(client->endpoints[i]);
+    }
     mem_free(client->slots);
     secure_free(client->net.secure);
     cond_deinit(&client->released);

@@ -170,9 +170,22 @@ struct url client_endpoint(struct blockdb_client *client, unsigned endpoint)
     struct url url;
 
     mutex_lock(&client->mu);
-    url = client->endpoints[endpoint];
+    url = *client->endpoints[endpoint];
     mutex_unlock(&client->mu);
     return url;
+}
+
+/* Not all at once in the client: they are a hundred times its other fields, and most have one. */
+int client_add_endpoint(struct blockdb_client *client, const struct url *url)
+{
+    struct url *copy = mem_alloc(sizeof(*copy));
+
+    if (copy == NULL) {
+        return BLOCKDB_ENOMEM;
+    }
+    *copy = *url;
+    client->endpoints[client->endpoint_count++] = copy;
+    return BLOCKDB_OK;
 }
 
 int client_learn_endpoint(struct blockdb_client *client, struct slice text, unsigned from,
@@ -189,20 +202,17 @@ int client_learn_endpoint(struct blockdb_client *client, struct slice text, unsi
     mutex_lock(&client->mu);
     /* Credentials that went encrypted do not go in the clear because a node says so; and only
      * those who were given https have what it needs. */
-    if (url.is_https != client->endpoints[from].is_https) {
+    if (url.is_https != client->endpoints[from]->is_https) {
         rc = BLOCKDB_EINVAL;
     }
     for (i = 0; i < client->endpoint_count; i++) {
-        if (url_same_server(&client->endpoints[i], &url) &&
-            strcmp(client->endpoints[i].path, url.path) == 0) {
+        if (url_same_server(client->endpoints[i], &url) &&
+            strcmp(client->endpoints[i]->path, url.path) == 0) {
             break;
         }
     }
     if (rc == BLOCKDB_OK && i == client->endpoint_count) {
-        rc = i < ENDPOINTS_MAX ? BLOCKDB_OK : BLOCKDB_ELIMIT;
-        if (rc == BLOCKDB_OK) {
-            client->endpoints[client->endpoint_count++] = url;
-        }
+        rc = i < ENDPOINTS_MAX ? client_add_endpoint(client, &url) : BLOCKDB_ELIMIT;
     }
     mutex_unlock(&client->mu);
     if (rc == BLOCKDB_OK) {

@@ -63,7 +63,7 @@ struct blockdb_client {
     unsigned slot_count;
     struct slot *idle; /* the one used last is first */
     unsigned idle_count;
-    struct url endpoints[ENDPOINTS_MAX]; /* those below endpoint_count never change */
+    struct url *endpoints[ENDPOINTS_MAX]; /* owned; those below endpoint_count never change */
     unsigned endpoint_count;
     unsigned preferred; /* where the next call goes first: the leader, as far as known */
 
@@ -86,13 +86,15 @@ RESULT_MUST_BE_USED int client_open_link(struct blockdb_client *client, unsigned
                                          struct error *err);
 
 /* Endpoints. Any thread. */
+/* Adds a copy of url; there is room, and mu is held or nobody else has the client. ENOMEM. */
+RESULT_MUST_BE_USED int client_add_endpoint(struct blockdb_client *client, const struct url *url);
 unsigned client_preferred(struct blockdb_client *client);
 /* Calls begin with this endpoint from now on. */
 void client_prefer(struct blockdb_client *client, unsigned endpoint);
 unsigned client_endpoint_count(struct blockdb_client *client);
 struct url client_endpoint(struct blockdb_client *client, unsigned endpoint);
 /* The endpoint of a URL that a node named, which is added when it is new. EINVAL: it is no URL, or
- * http where https was used; ELIMIT: there are too many. */
+ * http where https was used; ELIMIT: there are too many; ENOMEM. */
 RESULT_MUST_BE_USED int client_learn_endpoint(struct blockdb_client *client, struct slice text,
                                               unsigned from, unsigned *out);
 

@@ -91,8 +91,8 @@ static int code_of_name(struct slice name, int fallback)
     return fallback;
 }
 
-/* Reads {"error":NAME,"message":TEXT}; what is missing stays empty. */
-static void read_body(struct slice body, struct buf *name, struct buf *message)
+/* Reads {"error":NAME,"message":TEXT}; what is missing stays empty. False: memory was short. */
+static bool read_body(struct slice body, struct buf *name, struct buf *message)
 {
     struct json_reader r = json_reader_of(body);
     struct slice key;
@@ -109,6 +109,7 @@ static void read_body(struct slice body, struct buf *name, struct buf *message)
             json_reader_skip(&r);
         }
     }
+    return !r.short_memory;
 }
 
 static const char *advice_for(int status)
@@ -122,7 +123,9 @@ int refusal_of(const struct answer *answer, const char *url, struct error *err)
     AUTO(buf_deinit) struct buf message = {0};
     int code;
 
-    read_body(answer_body(answer), &name, &message);
+    if (!read_body(answer_body(answer), &name, &message)) {
+        return error_set_no_memory(err);
+    }
     code = code_of_name(buf_slice(&name), code_of_http(answer->status));
     if (message.len > 0) {
         char shown[TEXT_SHOWN_BYTES];

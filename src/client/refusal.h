@@ -11,7 +11,7 @@
 #include "client/answer.h"
 
 /* The code for an answer, and its message in *err (may be NULL). url is the server's, for the
- * message. Never 0. */
+ * message. ENOMEM: it could not be read. Never 0. */
 RESULT_MUST_BE_USED int refusal_of(const struct answer *answer, const char *url, struct error *err);
 /* Whether the server may answer otherwise soon. */
 bool refusal_is_for_now(const struct answer *answer);

@@ -2,14 +2,21 @@
 /*
  * Answers of HTTP servers, in pieces, and what is read from their bodies: entries, outcomes,
  * refusals, events. The first byte gives the length of the pieces and what is read.
+ *
+ * Each input is also all that a server says to two requests over the whole transport, on sockets
+ * that hand it out in the same pieces and then end: bodies are decompressed on the way.
  */
 #include "base/assert.h"
 #include "base/mem.h"
 #include "client/answer.h"
 #include "client/event_stream.h"
+#include "client/http.h"
 #include "client/refusal.h"
 #include "client/shape.h"
+#include "client/sockets.h"
 #include "client/url.h"
+
+#include <errno.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -71,6 +78,108 @@ static void read_body(const struct answer *a)
     read_events(body);
 }
 
+/* ---- The whole transport --------------------------------------------------------------------- */
+
+/* Sockets that say what the input holds. */
+struct played {
+    struct sockets base; /* first */
+    struct slice left;
+    size_t step;
+    bool is_blocked; /* every other call has nothing yet */
+};
+
+static int played_open(struct sockets *s, int family)
+{
+    (void)s;
+    (void)family;
+    return 0;
+}
+
+static int played_connect(struct sockets *s, int fd, const struct sockaddr *address, socklen_t len)
+{
+    (void)s;
+    (void)fd;
+    (void)address;
+    (void)len;
+    return 0;
+}
+
+static ssize_t played_send(struct sockets *s, int fd, const struct msghdr *message)
+{
+    (void)s;
+    (void)fd;
+    return (ssize_t)(message->msg_iov[0].iov_len + message->msg_iov[1].iov_len);
+}
+
+static ssize_t played_receive(struct sockets *s, int fd, void *out, size_t len)
+{
+    struct played *p = (struct played *)s;
+    size_t n = p->left.len < p->step ? p->left.len : p->step;
+
+    (void)fd;
+    p->is_blocked = !p->is_blocked;
+    if (p->is_blocked) {
+        errno = EAGAIN;
+        return -1;
+    }
+    n = n < len ? n : len;
+    if (n > 0) {
+        memcpy(out, p->left.data, n);
+    }
+    p->left = slice_of(p->left.data + n, p->left.len - n);
+    return (ssize_t)n;
+}
+
+static int played_wait(struct sockets *s, struct pollfd *fd, int timeout_ms)
+{
+    (void)s;
+    (void)fd;
+    (void)timeout_ms;
+    return 1;
+}
+
+static bool played_is_quiet(struct sockets *s, int fd)
+{
+    (void)s;
+    (void)fd;
+    return true;
+}
+
+static void played_close(struct sockets *s, int fd)
+{
+    (void)s;
+    (void)fd;
+}
+
+static void talk(struct slice input, size_t step)
+{
+    struct played p = {.base = {.open = played_open,
+                                .connect = played_connect,
+                                .send = played_send,
+                                .receive = played_receive,
+                                .wait = played_wait,
+                                .is_quiet = played_is_quiet,
+                                .close = played_close},
+                       .left = input,
+                       .step = step};
+    const struct http_options options = {.body_max = BODY_MAX, .sockets = &p.base};
+    AUTO(http_response_deinit) struct http_response response = {0};
+    AUTO(http_close_ptr) struct http *h = NULL;
+    struct error err;
+    int request;
+
+    if (http_open(&options, &h, &err) < 0) {
+        return;
+    }
+    for (request = 0; request < 2; request++) {
+        int rc = http_get(h, "http://127.0.0.1/x", &response, &err);
+
+        ASSERT(response.body.len <= BODY_MAX);
+        ASSERT(rc == BLOCKDB_OK ? response.status >= 200 && response.status <= 599
+                                : response.status == 0 && response.body.len == 0);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     AUTO(answer_deinit) struct answer a = {0};
@@ -83,5 +192,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (answer_is_done(&a)) {
         read_body(&a);
     }
+    talk(slice_of(data + 1, size - 1), (data[0] & 0x7F) + 1u);
     return 0;
 }
