@@ -77,15 +77,21 @@ static int plain_receive(struct link *link, void *out, size_t len, size_t *out_l
     }
 }
 
+static void advance_part(struct iovec *part, size_t n)
+{
+    if (n > 0) { /* what is empty may point nowhere */
+        part->iov_base = (char *)part->iov_base + n;
+        part->iov_len -= n;
+    }
+}
+
 /* Cuts n bytes off the front of two parts. */
 static void advance(struct iovec parts[2], size_t n)
 {
     size_t first = n < parts[0].iov_len ? n : parts[0].iov_len;
 
-    parts[0].iov_base = (char *)parts[0].iov_base + first;
-    parts[0].iov_len -= first;
-    parts[1].iov_base = (char *)parts[1].iov_base + (n - first);
-    parts[1].iov_len -= n - first;
+    advance_part(&parts[0], first);
+    advance_part(&parts[1], n - first);
 }
 
 static int plain_send(struct link *link, struct slice head, struct slice body, uint64_t deadline_ns,
