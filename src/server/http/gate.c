@@ -263,7 +263,32 @@ static bool take_token(struct exchange *x, enum limit_subject subject, const cha
     return false;
 }
 
-/* Size of the body. False: refused. */
+/* Whether there is a body where one is needed, and none in a coding that is not undone. False:
+ * refused. */
+static bool judge_body_form(struct exchange *x)
+{
+    const struct http_request *r = &x->request;
+    struct slice coding;
+
+    if (r->content_length == 0 && !r->is_chunked) {
+        if ((x->route->flags & ROUTE_BODY) == 0 ||
+            http_request_header(r, "Content-Length").len > 0) {
+            return true; /* what is missing in an empty body, the handler tells */
+        }
+        REFUSE(x, 411, "LengthRequired",
+               "there is no body, and this request needs one: send its Content-Length, or chunks");
+        return false;
+    }
+    coding = http_request_header(r, "Content-Encoding");
+    if (coding.len > 0 && !http_list_has(coding, "identity")) {
+        REFUSE(x, 415, "UnsupportedMediaType",
+               "the body has a Content-Encoding, and none is undone here: send it as it is");
+        return false;
+    }
+    return true;
+}
+
+/* Form and size of the body. False: refused. */
 static bool judge_body(struct exchange *x)
 {
     const struct http_request *r = &x->request;
@@ -275,6 +300,9 @@ static bool judge_body(struct exchange *x)
         body_max = UNWANTED_BODY_MAX;
     }
     x->body_max = (size_t)body_max;
+    if (!judge_body_form(x)) {
+        return false;
+    }
     if (r->content_length > body_max) {
         REFUSE(x, 413, "LimitExceeded",
                "the body has %" PRIu64 " bytes and may have %zu here; see [server] "

@@ -37,6 +37,7 @@ enum route_flags {
     ROUTE_STREAM = 1 << 2,  /* the answer may be a stream: no deadline for it */
     ROUTE_PLAIN = 1 << 3,   /* the answer is never compressed */
     ROUTE_LONG = 1 << 5,    /* may take longer than [server] request_timeout */
+    ROUTE_BODY = 1 << 6,    /* a request without a body can never work */
     ROUTE_AUDITS = 1 << 4,  /* its handler tells the audit log more than anybody else could */
 };
 

@@ -21,7 +21,7 @@
 #define WRITE_ROUTE(verb, path, max, fn, text)                                                     \
     {                                                                                              \
         .method = (verb), .pattern = (path), .rights = RIGHT_WRITE, .rate_class = ROUTE_WRITE,     \
-        .body_max = (max), .handler = (fn), .summary = (text)                                      \
+        .flags = (max) > 0 ? ROUTE_BODY : 0, .body_max = (max), .handler = (fn), .summary = (text) \
     }
 #define ADMIN_ROUTE(verb, path, right, max, fn, text)                                              \
     {                                                                                              \
@@ -61,7 +61,7 @@ static const struct route own_routes[] = {
      .pattern = "/api/v1/redact",
      .rights = RIGHT_ADMIN,
      .rate_class = ROUTE_ADMIN,
-     .flags = ROUTE_LONG,
+     .flags = ROUTE_LONG | ROUTE_BODY,
      .body_max = ROUTE_BODY_REQUEST_MAX,
      .handler = route_redact,
      .summary = "Erases the values of one version or of many; their proofs stay valid"},

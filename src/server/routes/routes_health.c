@@ -59,6 +59,7 @@ static void reply_begin_health(struct exchange *x, struct json_writer *w, const 
     json_writer_member_bool(w, "success", f->code == NULL);
     json_writer_member_text(w, "status", f->code == NULL ? "ok" : "unavailable");
     if (f->code != NULL) {
+        exchange_set_header(x, "Retry-After", "1"); /* as with every 503 */
         json_writer_member_text(w, "error", f->code);
         json_writer_member_text(w, "message", f->message);
     }

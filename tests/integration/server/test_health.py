@@ -35,7 +35,8 @@ class HealthTest(unittest.TestCase):
             return status, json.loads(body)
 
     def health(self, path='/health'):
-        status, _, body = self.server.get(path)
+        status, headers, body = self.server.get(path)
+        self.assertEqual('retry-after' in headers, status == 503)
         return status, json.loads(body).get('error')
 
     def metric(self, name):
@@ -117,6 +118,7 @@ class FailedDisk(HealthTest):
         self.assertEqual((status, answer['error']), (503, 'ReadOnly'))
         self.assertEqual(self.server.get('/api/v1/get/before')[0], 200)
         self.expect(503, 'ReadOnly')
+        self.server.wait_log('error server: writes are refused: the database is read-only')
 
 
 unittest.main(verbosity=1)
