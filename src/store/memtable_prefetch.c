@@ -7,7 +7,7 @@
  */
 #include "store/memtable_priv.h"
 
-#define LANES 12      /* about as many misses as a core has under way */
+#define LANES 16      /* about as many misses as a core has under way */
 #define KEYS_MIN 8192 /* with fewer, the upper caches have all of it */
 
 /* One search. */

@@ -128,8 +128,10 @@ static void input(struct conn *c)
 {
     struct resp_session *s = conn_state(c);
     struct slice data = conn_input(c);
-    size_t taken = take_commands(s, data);
+    size_t taken;
 
+    s->ended_ns = 0;
+    taken = take_commands(s, data);
     if (taken > 0) {
         conn_consume(c, taken);
     }

@@ -83,7 +83,7 @@ void resp_session_count_begin(struct resp_session *s, const struct resp_command 
     s->has_error = false;
     if (s->metrics != NULL) {
         s->kind = command != NULL ? (size_t)(command - table) : count;
-        s->began_ns = os_monotonic_ns(s->worker->os);
+        s->began_ns = s->ended_ns != 0 ? s->ended_ns : os_monotonic_ns(s->worker->os);
     }
 }
 
@@ -115,7 +115,8 @@ void resp_session_count_end(struct resp_session *s)
     uint64_t duration_ns;
 
     if (s->metrics != NULL) {
-        duration_ns = os_monotonic_ns(s->worker->os) - s->began_ns;
+        s->ended_ns = os_monotonic_ns(s->worker->os);
+        duration_ns = s->ended_ns - s->began_ns;
         request_metrics_record(s->metrics, loop_index(s->worker->loop), s->kind, s->has_error,
                                duration_ns);
         tell_slow(s, s->kind, s->has_error, duration_ns);

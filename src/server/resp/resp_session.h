@@ -68,6 +68,9 @@ struct resp_session {
     struct request_metrics *metrics;
     size_t kind; /* its row in the table of commands, or one more */
     uint64_t began_ns;
+    /* When the command before it ended, where it begins at once: one look at the clock for each
+     * command of a pipeline instead of two. 0: nobody looked in this turn. */
+    uint64_t ended_ns;
     bool has_error; /* of its answer */
 
     uint32_t unanswered;   /* commands of all tickets */
