@@ -146,11 +146,12 @@ static int judge(const struct cosigner *c, struct slice bytes, struct policy_res
     int rc = checkpoint_parse_note(bytes, &note, &checkpoint, err);
 
     rc = rc == BLOCKDB_OK ? policy_evaluate(&c->policy, &note, &checkpoint, &result, err) : rc;
-    if (rc == BLOCKDB_OK) {
-        *out = result;
-        *out_size = checkpoint.size;
+    if (rc < 0) {
+        return rc;
     }
-    return rc;
+    *out = result;
+    *out_size = checkpoint.size;
+    return BLOCKDB_OK;
 }
 
 /* Keeps a note that is witnessed; takes it then. Whether it is. */
