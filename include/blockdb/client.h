@@ -317,8 +317,10 @@ struct blockdb_client_pin {
     uint8_t root[BLOCKDB_HASH_LEN];
 };
 
-/* Fetches the newest signed head, and proves that it is signed as trust demands and continues *pin,
- * which it then replaces. ETAMPERED: it does not; *pin is untouched. */
+/* Fetches the newest signed head, with a policy in trust the newest that the server's witnesses
+ * have cosigned, and proves that it is signed as trust demands and continues *pin, which it then
+ * replaces. ETAMPERED: it does not; *pin is untouched. So pins of different trust are kept apart.
+ */
 int blockdb_client_pin_advance(struct blockdb_client *client, const struct blockdb_trust *trust,
                                struct blockdb_client_pin *pin, struct blockdb_error *err);
 
