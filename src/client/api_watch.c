@@ -205,6 +205,7 @@ int blockdb_client_watch_next(struct blockdb_client_watch *watch, uint32_t timeo
 
     while (true) {
         bool taken = false;
+        bool was_open;
         int rc = events_take(watch, &taken, err); /* also when the stream has ended behind them */
 
         if (taken) {
@@ -213,11 +214,12 @@ int blockdb_client_watch_next(struct blockdb_client_watch *watch, uint32_t timeo
         if (rc < 0 || taken) {
             return rc;
         }
+        was_open = link_is_open(&watch->slot.link);
         rc = stream_ensure(watch, deadline_ns, err);
         if (rc == BLOCKDB_EIO && watch->failures <= watch->client->retry_attempts) {
             continue;
         }
-        if (rc == BLOCKDB_OK) {
+        if (rc == BLOCKDB_OK && was_open) { /* the first events may have come with the head */
             rc = stream_receive(watch, deadline_ns, err);
         }
         if (rc < 0) {
