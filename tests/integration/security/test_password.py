@@ -50,7 +50,8 @@ class Password(harness.SecurityTest):
         # An entry of the ledger as other changes, by whom it was made; nothing else changed.
         after = self.http('GET', '/api/v1/users/ann', None, basic('admin', PASSWORD)).json()
         self.assertGreater(after['seq'], before['seq'])
-        self.assertEqual((after['by'], after['roles'], after['disabled']), ('ann', ['reader'], False))
+        self.assertEqual((after['by'], after['roles'], after['disabled']),
+                         ('ann', ['reader'], False))
         # Connections that came in by the old password end, tokens stay.
         self.assertIsInstance(client('GET', 'k'), Exception)
         self.assertEqual(self.http('GET', '/api/v1/whoami', None,
@@ -76,7 +77,7 @@ class Password(harness.SecurityTest):
 
     def test_wrong_ones_are_limited(self):
         ann = basic('ann', PASSWORD)
-        self.assertTrue(self.may_enter(PASSWORD))  # and is remembered: others' failures do not count
+        self.assertTrue(self.may_enter(PASSWORD))  # and is remembered
         statuses = []
         for i in range(20):
             reply = self.http('POST', PATH, body('wrong guess %d' % i, OTHER), ann)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rules of OpenAPI 3.0 as far as the description of BlockDB uses them: whether a description is
-well-formed, and whether requests and answers are as it says, member by member. Schemas are taken to be
-closed: a member that is not described is wrong, although clients must pass over what they do not know."""
+well-formed, and whether requests and answers are as it says, member by member. Schemas are taken
+to be closed: a member that is not described is wrong, although clients must pass over those they do
+not know."""
 import json
 import re
 
@@ -105,7 +106,9 @@ class Description:
         need(set(schema.get('required', [])) <= set(properties), where, 'requires the unknown')
         more = schema.get('additionalProperties')
         parts = [more] if isinstance(more, dict) else []
-        for part in [*properties.values(), *schema.get('allOf', []), *schema.get('oneOf', []), *parts]:
+        for kind in ('allOf', 'oneOf'):
+            parts += schema.get(kind, [])
+        for part in [*properties.values(), *parts]:
             self._check_schema(part, where)
         if 'items' in schema:
             self._check_schema(schema['items'], where)

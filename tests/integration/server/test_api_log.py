@@ -265,6 +265,18 @@ class Evidence(ApiTest):
         self.refused(413, 'LimitExceeded', 'POST', '/api/v1/redact', {'versions': [item] * 4097},
                      says='4096')
 
+    def test_redact_all_by_the_command_line(self):
+        seqs = [self.put('by cli', 'v%d' % i) for i in range(5)]
+        url = 'http://127.0.0.1:%d' % self.server.port
+        done = subprocess.run([api_harness.CLI, '--url', url, '--no-pin', '--json', 'redact',
+                               'by cli', '--all', '--reason', 'asked'], capture_output=True,
+                              text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        report = json.loads(done.stdout)
+        self.assertEqual((report['targets'], report['count']), (5, 5))
+        for seq in seqs:
+            self.refused(410, 'Redacted', 'GET', '/api/v1/get/by%%20cli?at=%d' % seq)
+
     def test_housekeeping(self):
         for _ in range(2):
             for path in ('flush', 'compact', 'compact?wait=1'):

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The HTTP API row by row: each request with the statuses, words and headers that users were promised."""
+"""The HTTP API row by row: each request with the statuses, words and headers that users were
+promised."""
 import json
 import os
 import sys
@@ -143,7 +144,8 @@ class Rows(ApiTest):
             return status, headers, json.loads(body)
 
     def test_a_body_of_unknown_length(self):
-        status, _, body = self.raw(b'POST /api/v1/put HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+        status, _, body = self.raw(b'POST /api/v1/put HTTP/1.1\r\nHost: x\r\nConnection: close'
+                                   b'\r\n\r\n')
         self.assertEqual((status, body['error']), (411, 'LengthRequired'))
         status, _, body = self.raw(b'POST /api/v1/put HTTP/1.1\r\nHost: x\r\nConnection: close\r\n'
                                    b'Content-Length: 0\r\n\r\n')

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What the health paths and metrics say of a full disk, which heals, and of a failed one, which does
-not."""
+"""What the health paths and metrics say of a full disk, which heals, and of a failed one, which
+does not."""
 import json
 import os
 import subprocess

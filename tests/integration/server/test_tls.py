@@ -32,7 +32,8 @@ def make_expired(folder, name):
     base = os.path.join(folder, name)
     with open(base + '.cnf', 'w', encoding='ascii') as f:
         f.write('[ca]\ndefault_ca = c\n[c]\ndatabase = %s.db\nnew_certs_dir = %s\n'
-                'default_md = sha256\nrand_serial = yes\npolicy = p\n[p]\ncommonName = supplied\n' % (base, folder))
+                'default_md = sha256\nrand_serial = yes\npolicy = p\n'
+                '[p]\ncommonName = supplied\n' % (base, folder))
     with open(base + '.db', 'w', encoding='ascii'):
         pass
     for words in (['req', '-new', '-key', base + '.key', '-subj', '/CN=' + name,
