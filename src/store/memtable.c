@@ -38,7 +38,10 @@ struct memtable *memtable_new(const struct memtable_options *options)
     if (mt == NULL) {
         return NULL;
     }
-    if (memtable_index_init(&mt->index, options != NULL ? options->index_bytes : 0) < 0) {
+    /* Heights and hashes need no more than to be unknown to who chooses the keys. */
+    mt->random = ((uint64_t)(uintptr_t)mt >> 4) * 0x9e3779b97f4a7c15u | 1;
+    if (memtable_index_init(&mt->index, options != NULL ? options->index_bytes : 0, mt->random) <
+        0) {
         mem_free(mt);
         return NULL;
     }
@@ -48,8 +51,6 @@ struct memtable *memtable_new(const struct memtable_options *options)
     memtable_list_init(&mt->first_list,
                        options != NULL ? options->common_prefix : slice_of(NULL, 0));
     atomic_init(&mt->list, &mt->first_list);
-    /* Heights need no more than to be unknown to who chooses the keys. */
-    mt->random = ((uint64_t)(uintptr_t)mt >> 4) * 0x9e3779b97f4a7c15u | 1;
     atomic_init(&mt->first_seq, UINT64_MAX);
     atomic_init(&mt->refs, 1);
     return mt;
@@ -112,8 +113,8 @@ static const struct memtable_entry *find_entry(const struct memtable *mt, struct
 {
     bool is_unsure;
     struct memtable_node *next;
-    const struct memtable_node *node = memtable_index_find(&mt->index, memtable_index_hash(key),
-                                                           key, &is_unsure);
+    const struct memtable_node *node = memtable_index_find(
+        &mt->index, memtable_index_hash(&mt->index, key), key, &is_unsure);
 
     if (node == NULL && is_unsure) {
         node = memtable_find(mt, key, &next);

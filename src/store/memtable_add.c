@@ -243,7 +243,7 @@ int memtable_add(struct memtable *mt, struct slice key, const struct memtable_ve
 {
     uint64_t count = memtable_version_count(mt);
     uint64_t prefix = memtable_prefix(memtable_list(mt), key);
-    uint64_t hash = memtable_index_hash(key);
+    uint64_t hash = memtable_index_hash(&mt->index, key);
     struct memtable_node *node;
     int rc;
 

@@ -23,8 +23,8 @@ static void check_index(const struct memtable *mt, struct slice key,
                         const struct memtable_node *node)
 {
     bool is_unsure;
-    const struct memtable_node *found = memtable_index_find(&mt->index, memtable_index_hash(key),
-                                                            key, &is_unsure);
+    const struct memtable_node *found = memtable_index_find(
+        &mt->index, memtable_index_hash(&mt->index, key), key, &is_unsure);
 
     ASSERT(found == node || (found == NULL && is_unsure));
 }

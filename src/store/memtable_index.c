@@ -8,9 +8,9 @@
 #define TAG_SHIFT 48
 #define ADDRESS_MASK ((1ULL << TAG_SHIFT) - 1)
 
-int memtable_index_init(struct memtable_index *index, size_t len_bytes)
+int memtable_index_init(struct memtable_index *index, size_t len_bytes, uint64_t seed)
 {
-    *index = (struct memtable_index){0};
+    *index = (struct memtable_index){.seed = seed};
     index->count = len_bytes / sizeof(*index->slots);
     if (index->count == 0) {
         atomic_init(&index->is_full, true);

@@ -36,6 +36,7 @@ struct memtable_index {
     /* constant */
     struct memtable_slot *slots; /* NULL: no index */
     uint64_t count;
+    uint64_t seed; /* of hashes: who chooses keys must not choose where they meet */
 
     /* inserter only */
     uint64_t used;
@@ -44,8 +45,10 @@ struct memtable_index {
     atomic_bool is_full;
 };
 
-/* An index of about len_bytes; too few for a slot: none, which is full. ENOMEM. */
-RESULT_MUST_BE_USED int memtable_index_init(struct memtable_index *index, size_t len_bytes);
+/* An index of about len_bytes; too few for a slot: none, which is full. Outsiders should not know
+ * seed. ENOMEM. */
+RESULT_MUST_BE_USED int memtable_index_init(struct memtable_index *index, size_t len_bytes,
+                                            uint64_t seed);
 void memtable_index_deinit(struct memtable_index *index);
 
 /* Adds a node, whose key is not in the index yet, under the hash of its key. */
@@ -58,9 +61,9 @@ void memtable_index_move(struct memtable_index *index, uint64_t hash, struct mem
 struct memtable_node *memtable_index_find(const struct memtable_index *index, uint64_t hash,
                                           struct slice key, bool *out_is_unsure);
 
-static inline uint64_t memtable_index_hash(struct slice key)
+static inline uint64_t memtable_index_hash(const struct memtable_index *index, struct slice key)
 {
-    return checksum(key.data, key.len, 0);
+    return checksum(key.data, key.len, index->seed);
 }
 
 /* Where the search for a hash begins: its high half chooses. */

@@ -104,7 +104,7 @@ void memtable_prefetch(const struct memtable *mt, const struct slice *keys, size
         return;
     }
     for (i = 0; i < count; i++) {
-        memtable_index_prefetch(&mt->index, memtable_index_hash(keys[i]));
+        memtable_index_prefetch(&mt->index, memtable_index_hash(&mt->index, keys[i]));
     }
     if (!is_ascending(mt, keys, count)) {
         search_all(memtable_list(mt), keys, count);

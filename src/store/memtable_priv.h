@@ -10,9 +10,11 @@
  * MLINK-1  The inserter stores the pointer, then the prefix (both release); readers load the
  * prefix, then the pointer (both acquire). So a reader that sees the prefix of a node N sees N, or
  * a node inserted before N since: never a node behind N. An old prefix with a new pointer only
- * hides a node that is being inserted, which no limit_seq of a reader covers (MEM-3). MLINK-2  The
- * links of one node are an array by level, so the link below is at link - 1. MLINK-3  A node is
- * linked from level 0 upwards, after all else in it is in place.
+ * hides a node that is being inserted, which no limit_seq of a reader covers (MEM-3).
+ *
+ * MLINK-2  The links of one node are an array by level, so the link below is at link - 1.
+ *
+ * MLINK-3  A node is linked from level 0 upwards, after all else in it is in place.
  *
  * Threads: as memtable.h.
  */

@@ -97,7 +97,8 @@ void memtable_relink(struct memtable *mt)
     }
     for (node = memtable_link_next(&list->head[0]); node != NULL;
          node = memtable_link_next(&node->links[0])) {
-        memtable_index_move(&mt->index, memtable_index_hash(memtable_node_key(node)), node);
+        memtable_index_move(&mt->index, memtable_index_hash(&mt->index, memtable_node_key(node)),
+                            node);
     }
     atomic_store_explicit(&mt->list, list, memory_order_release);
     mt->last = NULL;

@@ -62,7 +62,7 @@ static void a_full_one_says_so(void **state)
     uint64_t i;
 
     (void)state;
-    assert_int_equal(memtable_index_init(&index, 64 * sizeof(struct memtable_slot)), BLOCKDB_OK);
+    assert_int_equal(memtable_index_init(&index, 64 * sizeof(struct memtable_slot), 0), BLOCKDB_OK);
     assert_null(memtable_index_find(&index, 5, slice_of_text("a"), &is_unsure));
     assert_false(is_unsure);
     for (i = 0; i < 55; i++) {
