@@ -35,11 +35,13 @@ struct program {
     /* of program_watch() */
     uint64_t watched_ms;   /* when the manager was last told that all is well */
     uint64_t watched_mark; /* what the commit loop had done by then */
+    bool is_unwritable;    /* as the log was told last */
 };
 
 /* Waits for a signal and returns its number; 0 when the time passed. */
 int program_wait(uint64_t timeout_ms);
 /* Reads the configuration again and takes over what it can, or nothing. */
 void program_reload(struct program *p);
-/* Tells the service manager that all is well, when it is. */
+/* Tells the log when writes begin or cease to be refused, and the service manager that all is well,
+ * when it is. Does not wait. */
 void program_watch(struct program *p);

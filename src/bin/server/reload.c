@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The part of program.c that reloads, and the watchdog. */
+/* The part of program.c that reloads, and that watches over the database. */
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "bin/server/program_priv.h"
@@ -112,9 +112,30 @@ static bool commits_go_on(struct program *p)
     return moved;
 }
 
+/* Requests that are refused for it are not told one by one. */
+static void tell_writable(struct program *p)
+{
+    struct error err = {0};
+    int rc = blockdb_write_check(p->db, &err);
+
+    if ((rc < 0) == p->is_unwritable) {
+        return;
+    }
+    p->is_unwritable = rc < 0;
+    if (rc < 0) {
+        logger_write(&p->logger, LOGGER_ERROR, "server", "writes are refused: %s", err.message);
+        notify_send(&p->notify, "STATUS=Writes are refused: %s", err.message);
+    } else {
+        logger_write(&p->notices, LOGGER_INFO, "server", "writes are taken again");
+        notify_send(&p->notify, "STATUS=Serving");
+    }
+}
+
 void program_watch(struct program *p)
 {
     uint64_t now_ms = os_monotonic_ns(p->os) / NS_PER_MS;
+
+    tell_writable(p);
 
     if (p->notify.watchdog_ms == 0 || now_ms < p->watched_ms + p->notify.watchdog_ms) {
         return;

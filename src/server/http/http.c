@@ -120,9 +120,11 @@ static void tell_slow(struct exchange *x, int status, uint64_t now_ns)
                  });
 }
 
+/* What clients do wrong (501, 505), and states that hold for all requests and are told once by
+ * themselves (503, 507), must not fill the log. */
 static void tell_log(const struct exchange *x, int status)
 {
-    enum logger_level level = status >= 500 && status != 503 ? LOGGER_WARNING : LOGGER_DEBUG;
+    enum logger_level level = status == 500 || status == 504 ? LOGGER_WARNING : LOGGER_DEBUG;
 
     if (!logger_enabled(x->http->logger, level)) {
         return;
@@ -181,7 +183,9 @@ void exchange_count(struct exchange *x, int status, size_t answer_bytes)
     request_metrics_record(http->metrics, x->loop->index,
                            x->route != NULL ? x->route_index : router_route_count(http->router),
                            outcome_of(status), now_ns - x->received_ns);
-    if (http->slow_log != NULL && slow_log_wants(http->slow_log, now_ns - x->began_ns)) {
+    /* How long somebody watches tells nothing of the server. */
+    if (http->slow_log != NULL && x->stream == NULL &&
+        slow_log_wants(http->slow_log, now_ns - x->began_ns)) {
         tell_slow(x, status, now_ns);
     }
     tell_log(x, status);

@@ -501,8 +501,13 @@ class Logging(KeysTest):
                 time.sleep(0.1)
                 self.open_gate()
                 self.assertEqual(self.statuses(c, 1), [200])
+            with s.connect() as c:  # that somebody watches is not slow
+                c.sendall(b'GET /api/v1/watch HTTP/1.1\r\nHost: x\r\n\r\n')
+                self.assertIn(b' 200 ', c.recv(4096))
+                time.sleep(0.05)
             self.assertEqual(s.stop(), 0)
             self.assertEqual('scan' in s.log_text(), told, s.log_text())
+            self.assertNotIn('watch', s.log_text())
 
 
 class Refusals(unittest.TestCase):
