@@ -142,6 +142,12 @@ static int close_db(struct cli *cli, int status, struct error *err)
     return status;
 }
 
+int cli_failed_here(struct cli *cli, int status)
+{
+    cli->failed_here = status < 0;
+    return status;
+}
+
 static bool needs_database(const struct cli *cli)
 {
     const struct command *command = cli->args.command;
@@ -172,13 +178,15 @@ static int run_command(struct cli *cli, struct error *err)
     struct error out_err = {0};
 
     cli->lost_connection = false;
+    cli->failed_here = false;
     if (rc == BLOCKDB_OK && needs_database(cli)) {
         rc = cli_open(cli, err);
     }
     if (rc == BLOCKDB_OK) {
         rc = command->run(cli, err);
     }
-    if (rc == BLOCKDB_EIO && cli->source != NULL && cli->db == NULL && !out_failed(&cli->out)) {
+    if (rc == BLOCKDB_EIO && cli->source != NULL && cli->db == NULL && !out_failed(&cli->out) &&
+        !cli->failed_here) {
         explain_connection(cli, err);
     }
     finished = out_finish(&cli->out, &out_err);

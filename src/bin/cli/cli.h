@@ -51,6 +51,7 @@ struct cli {
     struct pin pin;        /* of the open database's log */
     char *const *environment;
     bool lost_connection; /* the command failed because its server was not there */
+    bool failed_here;     /* the command failed for a file of its user */
     bool in_shell;
     int shell_code; /* of the first command that failed in a shell without a person */
     bool stdout_terminal;
@@ -67,6 +68,9 @@ int cli_run_line(struct cli *cli, int argc, char *const *argv);
 /* The exit code for a status; for commands that check evidence any damage is a failed
  * verification. */
 enum exit_code exit_code_of(int status, bool checks_damage);
+
+/* Returns status, and remembers that a failure is of a file of the user's, not of the server. */
+int cli_failed_here(struct cli *cli, int status);
 
 /* Whether a loop over many things should end: Ctrl-C, or nobody reads the output. */
 bool cli_should_stop(const struct cli *cli);

@@ -116,7 +116,7 @@ static int import_lines(struct import *im, enum import_format format, struct err
             return error_wrap(err, rc, "%s, line %" PRIu64, im->in.name, im->in.line);
         }
     }
-    return rc == BLOCKDB_ENOTFOUND ? BLOCKDB_OK : rc;
+    return rc == BLOCKDB_ENOTFOUND ? BLOCKDB_OK : cli_failed_here(im->cli, rc);
 }
 
 /* ---- CSV ----------------------------------------------------------------------------------- */
@@ -151,7 +151,7 @@ static int csv_next(struct import *im, struct csv_row *row, struct error *err)
         }
         rc = input_grow(&im->in, err);
         if (rc < 0) {
-            return rc;
+            return cli_failed_here(im->cli, rc);
         }
     }
 }
@@ -210,7 +210,7 @@ static int skip_byte_order_mark(struct import *im, struct error *err)
         int rc = input_grow(&im->in, err);
 
         if (rc < 0) {
-            return rc;
+            return cli_failed_here(im->cli, rc);
         }
     }
     window = input_window(&im->in);
@@ -446,7 +446,7 @@ int cmd_import(struct cli *cli, struct error *err)
     }
     rc = input_open(&im.in, cli->os, path, err);
     if (rc < 0) {
-        return rc;
+        return cli_failed_here(cli, rc);
     }
     rc = import_run(&im, format, err);
     input_close(&im.in);

@@ -72,7 +72,7 @@ static int prove_print(struct cli *cli, const struct blockdb_value *proof, struc
         out_slice(&cli->out, bytes);
         return BLOCKDB_OK;
     }
-    rc = os_replace_file(cli->os, path, bytes, err);
+    rc = cli_failed_here(cli, os_replace_file(cli->os, path, bytes, err));
     return rc < 0 ? error_wrap(err, rc == BLOCKDB_ENOTFOUND ? BLOCKDB_EIO : rc, "option -o") : rc;
 }
 

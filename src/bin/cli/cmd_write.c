@@ -57,11 +57,11 @@ static int value_read(struct cli *cli, const char *text, struct buf *out, struct
     }
     rc = input_open(&in, cli->os, text[0] == '@' ? text + 1 : text, err);
     if (rc < 0) {
-        return rc;
+        return cli_failed_here(cli, rc);
     }
     rc = input_all(&in, (size_t)BLOCKDB_VALUE_MAX * 2, "the value", out, err);
     input_close(&in);
-    return rc;
+    return cli_failed_here(cli, rc);
 }
 
 /* Replaces the base64 in value by its bytes; white space at the end, as files have it, is cut. */
@@ -183,9 +183,9 @@ static int batch_read(struct cli *cli, struct filling *f, struct error *err)
     int rc = input_open(&in, cli->os, cli->args.positional[0], err);
 
     if (rc < 0) {
-        return rc;
+        return cli_failed_here(cli, rc);
     }
-    rc = batch_fill(&in, f, err);
+    rc = cli_failed_here(cli, batch_fill(&in, f, err));
     if (rc == BLOCKDB_OK && f->ops->batch_count(f->batch) == 0) {
         rc = error_set(err, BLOCKDB_EINVAL, "%s holds no changes", in.name);
     }

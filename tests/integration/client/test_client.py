@@ -106,6 +106,13 @@ class Commands(Case):
         self.both('history', 'a', '-o', 'jsonl', '--limit', '2')
         self.both('history', 'never', code=3)
 
+    def test_files_of_the_user(self):
+        """That they cannot be read or written is no trouble with the server."""
+        self.both('put', 'a', '@/none', code=1)
+        self.both('batch', '/none', code=1)
+        self.both('import', '/none', code=1)
+        self.both('import', '/none', '--format', 'csv', '--key-field', 'k', code=1)
+
     def test_lists(self):
         lines = ''.join('{"type":"put","key":"k%04d","value":"v%d"}\n' % (i, i)
                         for i in range(2300)).encode()
@@ -212,6 +219,7 @@ class Evidence(Case):
         shown = self.cli('verify-proof', self.path('proof'), '--key', self.vkey, '--expect-newest')
         self.assertIn('2', shown)
         self.cli('prove', '--seq', seq, '--block', '-o', self.path('proof'))
+        self.cli('prove', '--seq', seq, '-o', self.path('none/proof'), code=1)
         self.cli('verify-proof', self.path('proof'), '--key', self.vkey, '--expect-value', '1')
         self.assertEqual(self.cli('get', 'a', '--verify', '--key', self.vkey), '2')
         self.assertEqual(self.cli('get', 'a', '--verify', '--key', self.vkey, '--at', seq), '1')
