@@ -327,8 +327,8 @@ int blockdb_client_pin_advance(struct blockdb_client *client, const struct block
 struct blockdb_client_verified_options {
     size_t size;
     const struct blockdb_trust *trust; /* whose signatures count; borrowed */
-    struct blockdb_client_pin *pin;    /* replaced by the newer head on success; NULL: none */
-    uint64_t at_seq;                   /* read entry at_seq's state; BLOCKDB_SEQ_NONE: newest */
+    struct blockdb_client_pin *pin; /* replaced by the newer head when all is proven; NULL: none */
+    uint64_t at_seq;                /* read entry at_seq's state; BLOCKDB_SEQ_NONE: newest */
     /* Demand proof that it is the newest version (or that there is none: then ENOTFOUND is proven).
      * Needs the server's option proof_map. Otherwise a server could answer with an older version;
      * it cannot answer with anything that was never written. */

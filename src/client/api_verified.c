@@ -220,8 +220,14 @@ static int read_newest(struct blockdb_client *client, struct slice key,
     expect.key_len = key.len;
     expect.require = BLOCKDB_REQUIRE_NEWEST;
     rc = proof_verify(&text, o->trust, &expect, &out->report, err);
-    if (rc == BLOCKDB_OK) {
-        out->said = take_newest(&out->report, value, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = take_newest(&out->report, value, err);
+    /* That there is none, or none any more, is proven as well; all else is a failure. */
+    if (rc == BLOCKDB_ENOTFOUND || rc == BLOCKDB_EREDACTED) {
+        out->said = rc;
+        rc = BLOCKDB_OK;
     }
     return rc;
 }

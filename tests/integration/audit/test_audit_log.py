@@ -15,6 +15,7 @@ import os
 import random
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -313,6 +314,40 @@ class AuditTest(unittest.TestCase):
             done = self.audit(url, state=self.path('none'))
             self.assert_bad(done, url + 'tile/entries/001', 'missing')
         finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+    def test_https(self):
+        """The system's certificates, here those that SSL_CERT_FILE names, and no others."""
+        log = self.make_log('log')
+        subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
+                        'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=localhost',
+                        '-addext', 'subjectAltName=DNS:localhost', '-keyout', self.path('tls.key'),
+                        '-out', self.path('tls.pem')], check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.path('tls.pem'), self.path('tls.key'))
+        server = http.server.ThreadingHTTPServer(('127.0.0.1', 0),
+                                                 functools.partial(Handler, directory=log))
+        # Not in the thread that accepts: a handshake that fails would end it.
+        server.socket = context.wrap_socket(server.socket, server_side=True,
+                                            do_handshake_on_connect=False)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            url = 'https://localhost:%d/' % server.server_address[1]
+            done = self.audit(url)
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertIn(b'certificate is not accepted', done.stderr)
+            os.environ['SSL_CERT_FILE'] = self.path('tls.pem')
+            self.assert_good(self.audit(url))
+            done = self.audit(url.replace('localhost', '127.0.0.1'), state=self.path('none'))
+            self.assertIn(b'certificate is not accepted', done.stderr)
+            done = self.audit(url.replace('//', '//user:secret@'))
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertNotIn(b'secret', done.stderr)
+        finally:
+            os.environ.pop('SSL_CERT_FILE', None)
             server.shutdown()
             thread.join()
             server.server_close()

@@ -5,6 +5,7 @@
  *
  * client_evidence SERVER CLI
  */
+#include "base/mem.h"
 #include "breaking_proxy.h"
 #include "real_server.h"
 
@@ -165,11 +166,48 @@ static void test_breaks(void **state)
     blockdb_client_value_deinit(&value);
 }
 
+/* ---- Short memory ---------------------------------------------------------------------------- */
+
+static bool is_turn(void *context)
+{
+    unsigned *left = context;
+
+    return *left > 0 && --*left == 0;
+}
+
+/* Every n-th allocation of a read with proofs fails: it says so, the pin stays, the value is empty.
+ */
+static void test_short_memory(void **state)
+{
+    struct suite *s = *state;
+    unsigned n = 0;
+    unsigned left = 0;
+
+    put(s, "proven");
+    while (left == 0) {
+        struct blockdb_client_pin pin = {.tree_size = 0};
+        struct blockdb_value value = {0};
+        struct blockdb_error err;
+        int rc;
+
+        left = ++n;
+        mem_set_fail_hook(is_turn, &left);
+        rc = get(s, &pin, &value, &err);
+        mem_set_fail_hook(NULL, NULL);
+        EXPECT(left == 0 && rc != 0 ? BLOCKDB_ENOMEM : 0, rc, &err);
+        assert_true(rc == 0 || (value.len == 0 && pin.tree_size == 0));
+        EXPECT(0, get(s, &pin, &value, &err), &err);
+        blockdb_client_value_deinit(&value);
+    }
+    assert_true(n > 2); /* what the client keeps between calls is not allocated again */
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_other_histories),
         cmocka_unit_test(test_breaks),
+        cmocka_unit_test(test_short_memory),
     };
 
     if (argc != 3) {
