@@ -44,6 +44,13 @@ static uint64_t request_bytes(const struct commit_request *request)
     return request->batch != NULL ? request->batch->records.len : 0;
 }
 
+/* What a request counts for where numbers of writers are compared: a batch may gather the writes of
+ * many of them. */
+static uint64_t request_weight(const struct commit_request *request)
+{
+    return request->batch != NULL && request->batch->count > 1 ? request->batch->count : 1;
+}
+
 static bool asks_alone(const struct commit_request *request)
 {
     return request->durability == BLOCKDB_DURABILITY_ALWAYS;
@@ -76,6 +83,7 @@ static struct commit_request *take_group_locked(struct commit *c) REQUIRES(c->mu
     struct commit_request *group = c->head;
     struct commit_request *last = group;
     uint64_t bytes = request_bytes(group);
+    uint64_t weight = request_weight(group);
     size_t count = 1;
 
     ASSERT(group != NULL);
@@ -84,6 +92,7 @@ static struct commit_request *take_group_locked(struct commit *c) REQUIRES(c->mu
            may_follow(group, last->next)) {
         last = last->next;
         bytes += request_bytes(last);
+        weight += request_weight(last);
         count++;
     }
     c->head = last->next;
@@ -92,8 +101,8 @@ static struct commit_request *take_group_locked(struct commit *c) REQUIRES(c->mu
     }
     last->next = NULL;
     c->queued_bytes -= bytes;
-    c->queued_count -= count;
-    c->group_count = count;
+    c->queued_weight -= weight;
+    c->group_weight = weight;
     cond_broadcast(&c->room);
     return group;
 }
@@ -158,9 +167,13 @@ static void lead(struct blockdb *db, const struct commit_request *own)
     answer_group(db, group, own);
 }
 
-static void enqueue_locked(struct blockdb *db, struct commit *c, struct commit_request *request)
+/* Whether the committer waits for what is queued now, and is to be woken: after the lock is given
+ * back, because it would only wait for that otherwise. */
+static bool enqueue_locked(struct blockdb *db, struct commit *c, struct commit_request *request)
     REQUIRES(c->mu)
 {
+    bool is_awaited;
+
     request->next = NULL;
     request->promoted = false;
     if (c->tail != NULL) {
@@ -170,14 +183,15 @@ static void enqueue_locked(struct blockdb *db, struct commit *c, struct commit_r
     }
     c->tail = request;
     c->queued_bytes += request_bytes(request);
-    c->queued_count++;
-    if (c->awaited_count > 0 && c->queued_count >= c->awaited_count) {
-        c->awaited_count = 0;
-        cond_signal(&c->committer_wake);
+    c->queued_weight += request_weight(request);
+    is_awaited = c->awaited_weight > 0 && c->queued_weight >= c->awaited_weight;
+    if (is_awaited) {
+        c->awaited_weight = 0;
     }
     /* Without looking at the caches: the leader does that for the group. */
     atomic_fetch_add_explicit(&db->account.held[ACCOUNT_COMMIT_QUEUE], request_bytes(request),
                               memory_order_relaxed);
+    return is_awaited;
 }
 
 static int refuse_closed(struct error *err)
@@ -189,6 +203,7 @@ int commit_run(struct blockdb *db, struct commit_request *request)
 {
     struct commit *c = &db->commit;
     bool lead_now;
+    bool wake;
 
     waiter_init(&request->waiter);
     mutex_lock(&c->mu);
@@ -196,11 +211,14 @@ int commit_run(struct blockdb *db, struct commit_request *request)
         mutex_unlock(&c->mu);
         return refuse_closed(&request->error);
     }
-    enqueue_locked(db, c, request);
+    wake = enqueue_locked(db, c, request);
     lead_now = !c->leading;
     c->leading = true;
     mutex_unlock(&c->mu);
 
+    if (wake) {
+        cond_signal(&c->committer_wake);
+    }
     if (!lead_now) {
         waiter_wait(&request->waiter);
         lead_now = request->promoted;
@@ -232,6 +250,7 @@ int commit_submit(struct blockdb *db, struct commit_request *request, bool no_wa
                   struct error *err)
 {
     struct commit *c = &db->commit;
+    bool wake;
 
     if (db->read_only) { /* there is no committer thread that could answer */
         return db_refuse_read_only(db, err);
@@ -248,13 +267,16 @@ int commit_submit(struct blockdb *db, struct commit_request *request, bool no_wa
         mutex_unlock(&c->mu);
         return refuse_closed(err);
     }
-    enqueue_locked(db, c, request);
+    wake = enqueue_locked(db, c, request);
     if (!c->leading) {
         c->leading = true;
         c->committer_lead = true;
-        cond_signal(&c->committer_wake);
+        wake = true;
     }
     mutex_unlock(&c->mu);
+    if (wake) {
+        cond_signal(&c->committer_wake);
+    }
     return BLOCKDB_OK;
 }
 
@@ -262,7 +284,7 @@ int commit_submit(struct blockdb *db, struct commit_request *request, bool no_wa
 static void await_followers_locked(struct blockdb *db, struct commit *c) REQUIRES(c->mu)
 {
     uint64_t limit_ns = atomic_load_explicit(&c->sync_ns, memory_order_relaxed) / 2;
-    uint64_t count = c->group_count;
+    uint64_t weight = c->group_weight;
     uint64_t now_ns;
 
     if (c->head->durability < BLOCKDB_DURABILITY_GROUP || asks_alone(c->head)) {
@@ -270,12 +292,12 @@ static void await_followers_locked(struct blockdb *db, struct commit *c) REQUIRE
     }
     limit_ns = limit_ns < FOLLOWERS_WAIT_MAX_NS ? limit_ns : FOLLOWERS_WAIT_MAX_NS;
     now_ns = os_monotonic_ns(db->os);
-    while (c->queued_count < count && !c->stopped && now_ns < c->answered_ns + limit_ns) {
-        c->awaited_count = count;
+    while (c->queued_weight < weight && !c->stopped && now_ns < c->answered_ns + limit_ns) {
+        c->awaited_weight = weight;
         (void)cond_wait_for(&c->committer_wake, &c->mu, c->answered_ns + limit_ns - now_ns);
         now_ns = os_monotonic_ns(db->os);
     }
-    c->awaited_count = 0;
+    c->awaited_weight = 0;
 }
 
 static void committer_main(void *arg)

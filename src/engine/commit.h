@@ -11,8 +11,8 @@
  *
  * Whoever is answered is likely to submit again at once. If the committer led as soon as the first
  * of them is back, the others would wait for a sync that does not concern them, and every other
- * sync would be for one. So it waits for as many as it has just answered, but not longer than half
- * a sync.
+ * sync would be for one. So it waits for as many writes as it has just answered, but not longer
+ * than half a sync.
  *
  * COMMIT-1  Only the leader touches the fields below "leader only"; there is one leader at a time.
  * COMMIT-2  Nothing of a group that could not be appended remains: no seq, no time, no answer.
@@ -72,12 +72,12 @@ struct commit {
     struct commit_request *head;
     struct commit_request *tail;
     uint64_t queued_bytes;
-    uint64_t queued_count;
-    uint64_t group_count;   /* requests of the last group */
-    uint64_t awaited_count; /* the committer sleeps until so many are queued; 0: it does not */
-    uint64_t answered_ns;   /* when the committer had answered its last group */
-    bool leading;           /* somebody leads */
-    bool committer_lead;    /* the committer thread was handed the lead */
+    uint64_t queued_weight;  /* entries, and requests without any */
+    uint64_t group_weight;   /* of the last group */
+    uint64_t awaited_weight; /* the committer sleeps until so much is queued; 0: it does not */
+    uint64_t answered_ns;    /* when the committer had answered its last group */
+    bool leading;            /* somebody leads */
+    bool committer_lead;     /* the committer thread was handed the lead */
     bool stopped;
 
     /* Constant after start. */

@@ -25,7 +25,7 @@
 #define RESP_GATHER_TICKETS 1024
 #define RESP_GATHER_ENTRIES 4096
 #define RESP_GATHER_BYTES ((size_t)1024 * 1024)
-#define RESP_GATHERS_IN_FLIGHT 2      /* while the next one still has room */
+#define RESP_GATHERS_IN_FLIGHT 4      /* while the next one still has room */
 #define RESP_GATHERS_IN_FLIGHT_MAX 16 /* full ones */
 
 struct resp_session;
