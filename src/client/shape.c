@@ -7,6 +7,9 @@
 #include "base/text.h"
 #include "base/utf8.h"
 
+#define ESCAPE_MORE 5   /* bytes that \u001f takes more than the byte itself */
+#define ESCAPES_FREE 64 /* text that people read stays text */
+
 #define WORD_BYTES 64
 
 void shape_entry_deinit(struct shape_entry *entry)
@@ -220,9 +223,35 @@ int shape_written_parse(struct slice json, struct blockdb_write_result *out, str
     return BLOCKDB_OK;
 }
 
+/* Bytes by which a byte grows in a JSON string. */
+static size_t escape_more(uint8_t byte)
+{
+    switch (byte) {
+    case '"':
+    case '\\':
+    case '\n':
+    case '\r':
+    case '\t':
+        return 1;
+    default:
+        return byte < ' ' ? ESCAPE_MORE : 0;
+    }
+}
+
+/* Whether s is text that takes no more room as a JSON string than in base64. */
+static bool is_cheap_text(struct slice s)
+{
+    size_t escapes = 0;
+
+    for (size_t i = 0; i < s.len; i++) {
+        escapes += escape_more(s.data[i]);
+    }
+    return escapes <= s.len / 3 + ESCAPES_FREE && utf8_valid(s);
+}
+
 void shape_write_pair(struct json_writer *w, struct slice key, const struct slice *value)
 {
-    bool is_text = utf8_valid(key) && (value == NULL || utf8_valid(*value));
+    bool is_text = utf8_valid(key) && (value == NULL || is_cheap_text(*value));
 
     json_writer_key(w, "key");
     if (is_text) {

@@ -170,10 +170,12 @@ static void test_history(void **state)
     GOOD(blockdb_client_history_new(s->client, "hist", 4, NULL, &history, &s->err));
     blockdb_client_history_set_page(history, 7);
     while (blockdb_client_history_next(history, &s->err) == 0) {
+        char wanted[8];
         size_t len;
-        const char *text = blockdb_client_history_value(history, &len);
+        const char *text = blockdb_client_history_value(history, &len); /* no zero behind it */
 
-        assert_int_equal(strtoul(text, NULL, 10), 24 - count);
+        assert_int_equal(len, snprintf(wanted, sizeof(wanted), "%u", 24 - count));
+        assert_memory_equal(text, wanted, len);
         count++;
     }
     assert_int_equal(count, 25);

@@ -19,6 +19,16 @@
 #define STEPS_MAX 6000 /* a minute */
 #define COMMAND_BYTES 1024
 
+const char *real_program(const char *path)
+{
+    char *absolute = realpath(path, NULL);
+
+    if (absolute == NULL) {
+        fail_msg("%s: there is no such program", path);
+    }
+    return absolute;
+}
+
 void real_server_init(struct real_server *s, const char *program)
 {
     *s = (struct real_server){.program = program};

@@ -23,6 +23,9 @@ struct real_server {
     pid_t pid; /* 0: not running */
 };
 
+/* The absolute path of a program, for tests that change the folder; kept until the process ends. */
+const char *real_program(const char *path);
+
 /* Makes the folder. */
 void real_server_init(struct real_server *s, const char *program);
 /* Starts with the text of a configuration; scheme is "http" or "https", which is asked for

@@ -470,6 +470,6 @@ int main(int argc, char **argv)
     if (argc != 3) {
         return 2;
     }
-    program = argv[1];
+    program = real_program(argv[1]);
     return cmocka_run_group_tests_name("client_breaks", tests, suite_start, suite_end);
 }

@@ -414,7 +414,7 @@ int main(int argc, char **argv)
     if (argc != 3) {
         return 2;
     }
-    program = argv[1];
-    cli = argv[2];
+    program = real_program(argv[1]);
+    cli = real_program(argv[2]);
     return cmocka_run_group_tests_name("client_secrets", tests, make_all, remove_all);
 }

@@ -93,6 +93,28 @@ static void test_put(void **state)
     assert_null(strstr(s.server->requests[0], "Authorization"));
 }
 
+/* A value that would be longer as a JSON string goes in base64; text that people read does not. */
+static void test_value_is_short(void **state)
+{
+    static const struct canned_answer answers[] = {{.bytes = WRITTEN}, {.bytes = WRITTEN}};
+    AUTO(setup_end) struct setup s;
+    char value[300];
+
+    (void)state;
+    setup_start(&s, answers, 2);
+    memset(value, '\n', sizeof(value));
+    memset(value, 'a', 250);
+    assert_int_equal(blockdb_client_put(s.client, "k", 1, value, sizeof(value), NULL, NULL, &s.err),
+                     0);
+    memset(value, 1, sizeof(value));
+    assert_int_equal(blockdb_client_put(s.client, "k", 1, value, sizeof(value), NULL, NULL, &s.err),
+                     0);
+    canned_server_stop(s.server);
+    assert_non_null(strstr(s.server->requests[0], "aaaa\\n\\n"));
+    assert_non_null(strstr(s.server->requests[1], "AQEBAQEB"));
+    assert_non_null(strstr(s.server->requests[1], "\"encoding\":\"base64\""));
+}
+
 /* The id and number of a write as they were sent. */
 static const char *numbers_of(struct setup *s, size_t i)
 {
@@ -703,6 +725,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_put),
+        cmocka_unit_test(test_value_is_short),
         cmocka_unit_test(test_write_is_repeated),
         cmocka_unit_test(test_numbers_grow),
         cmocka_unit_test(test_idle_connection_closed),
