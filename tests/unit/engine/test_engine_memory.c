@@ -218,7 +218,9 @@ static void test_mix_stays_below_the_limit(void **state)
     assert_true(stats.memory_peak_bytes <= LIMIT);
     assert_true(stats.memory_peak_bytes > LIMIT / 4);
     assert_int_equal(stats.puts, WRITERS * KEYS);
-    assert_int_equal(stats.commit_queue_bytes, 0);
+    while (fixture_stats(mix.db).commit_queue_bytes > 0) {
+        os_sleep_ns(os_real(), 1000000); /* a group is given back behind its last answer */
+    }
     (void)fixture_verify(mix.db);
     while (fixture_stats(mix.db).work_bytes > 0) {
         os_sleep_ns(os_real(), 1000000); /* a merge is at work */
