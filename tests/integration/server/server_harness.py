@@ -131,3 +131,14 @@ def parse_answer(data):
         name, _, value = line.partition(':')
         headers[name.lower()] = value.strip()
     return (int(lines[0].split(' ')[1]) if lines[0] else 0), headers, body
+
+
+def make_certificate(folder, name):
+    """NAME.pem and NAME.key, of their own authority, for localhost."""
+    key = os.path.join(folder, name + '.key')
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
+                    'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=' + name,
+                    '-addext', 'subjectAltName=DNS:localhost', '-keyout', key,
+                    '-out', os.path.join(folder, name + '.pem')],
+                   check=True, capture_output=True)
+    os.chmod(key, 0o600)

@@ -12,19 +12,9 @@ import unittest
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from server_harness import Server, parse_answer, read_all  # noqa: E402
+from server_harness import Server, make_certificate, parse_answer, read_all  # noqa: E402
 
 PROGRAM = sys.argv.pop(1)
-
-
-def make_certificate(folder, name):
-    key = os.path.join(folder, name + '.key')
-    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
-                    'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=' + name,
-                    '-addext', 'subjectAltName=DNS:localhost', '-keyout', key,
-                    '-out', os.path.join(folder, name + '.pem')],
-                   check=True, capture_output=True)
-    os.chmod(key, 0o600)
 
 
 def make_expired(folder, name):
