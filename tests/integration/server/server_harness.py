@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 
-PATIENCE = 30
+PATIENCE = int(os.environ.get('BLOCKDB_TEST_PATIENCE', 30))  # seconds
 
 
 def wait_for(condition, what, seconds=PATIENCE):
