@@ -190,6 +190,10 @@ static void body_failed(struct exchange *x, int rc)
     http_conn_refuse(x);
     if (rc == BLOCKDB_EINVAL) {
         exchange_fail(x, 400, "InvalidArgument", "the chunks of the body are malformed");
+    } else if (rc == BLOCKDB_ELIMIT && x->chunked.extra > CHUNKED_EXTRA_MAX) {
+        exchange_fail(x, 413, "LimitExceeded",
+                      "the extensions and trailers of the chunks have more than %d bytes",
+                      CHUNKED_EXTRA_MAX);
     } else if (rc == BLOCKDB_ELIMIT) {
         exchange_fail(x, 413, "LimitExceeded",
                       "the body is longer than the %zu bytes that %s takes", x->body_max,

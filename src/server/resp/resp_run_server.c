@@ -203,6 +203,8 @@ void resp_run_command(struct resp_run *r)
     } else if (resp_word_is(r->args[1], "count")) {
         (void)resp_command_table(&count); /* only its length */
         resp_write_integer(&r->out, (int64_t)count);
+    } else if (resp_word_is(r->args[1], "list") && r->arg_count > 2) {
+        resp_write_error(&r->out, "ERR", "COMMAND LIST takes no filter here: it lists all");
     } else if (resp_word_is(r->args[1], "list")) {
         command_list(r);
     } else if (resp_word_is(r->args[1], "getkeys")) {

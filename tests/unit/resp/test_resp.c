@@ -288,6 +288,8 @@ static const struct exchange conversation[] = {
     {"command docs get none\r\n",
      "*2\r\n$3\r\nget\r\n*6\r\n$7\r\nsummary\r\n$27\r\nReturns the value of a key.\r\n$5\r\nsince"
      "\r\n$5\r\n0.1.0\r\n$5\r\ngroup\r\n$6\r\nstring\r\n"},
+    {"command list filterby pattern g*\r\n",
+     "-ERR COMMAND LIST takes no filter here: it lists all\r\n"},
     {"command what\r\n",
      "-ERR unknown subcommand; COMMAND has COUNT, INFO, DOCS, LIST and GETKEYS\r\n"},
     {"client getname\r\nclient setname me\r\nclient getname\r\n", "$-1\r\n+OK\r\n$2\r\nme\r\n"},

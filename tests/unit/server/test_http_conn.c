@@ -224,6 +224,8 @@ static void test_bodies(void **state)
 
 static void test_bodies_too_large(void **state)
 {
+    static char extended[10000];
+
     ask(state, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100001\r\n\r\nx");
     assert_starts("HTTP/1.1 413 ");
     ask(state, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n"
@@ -233,6 +235,12 @@ static void test_bodies_too_large(void **state)
     assert_lacks("100 Continue");
     ask(state, "POST /small HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nB\r\n");
     assert_starts("HTTP/1.1 413 ");
+    assert_has("the body is longer than the 10 bytes");
+    snprintf(extended, sizeof(extended),
+             "POST /small HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;%09000d", 0);
+    ask(state, extended);
+    assert_starts("HTTP/1.1 413 ");
+    assert_has("the extensions and trailers of the chunks have more than 8192 bytes");
     ask(state, "POST /small HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n01234567890"
                "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_starts("HTTP/1.1 413 ");
