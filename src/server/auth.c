@@ -14,6 +14,8 @@
 #define NS_PER_MS 1000000ULL
 #define TOKEN_FILE_BYTES_MAX 4096
 #define GROUP_AND_OTHERS 077
+/* Strangers get one turn in so many and one. */
+#define FAMILIAR_IN_A_ROW 3
 
 /* ---- Settings ------------------------------------------------------------------------------ */
 
@@ -235,35 +237,53 @@ void auth_notice(struct auth *auth)
 
 bool auth_queue(struct auth *auth, struct auth_job *job)
 {
+    struct auth_lane *lane;
     bool taken;
 
     mutex_lock(&auth->mu);
-    taken = !auth->stopping && auth->waiting < AUTH_QUEUE_MAX;
+    lane = &auth->lanes[job->is_familiar ? AUTH_FAMILIAR : AUTH_STRANGERS];
+    taken = !auth->stopping && lane->waiting < AUTH_QUEUE_MAX;
     if (taken) {
         job->next = NULL;
-        if (auth->last != NULL) {
-            auth->last->next = job;
+        if (lane->last != NULL) {
+            lane->last->next = job;
         } else {
-            auth->first = job;
+            lane->first = job;
         }
-        auth->last = job;
-        auth->waiting++;
+        lane->last = job;
+        lane->waiting++;
         cond_signal(&auth->wake);
     }
     mutex_unlock(&auth->mu);
     return taken;
 }
 
-static struct auth_job *pop_locked(struct auth *auth) REQUIRES(auth->mu)
+static struct auth_job *lane_pop(struct auth_lane *lane)
 {
-    struct auth_job *job = auth->first;
+    struct auth_job *job = lane->first;
 
     if (job != NULL) {
-        auth->first = job->next;
-        auth->last = auth->first != NULL ? auth->last : NULL;
-        auth->waiting--;
+        lane->first = job->next;
+        lane->last = lane->first != NULL ? lane->last : NULL;
+        lane->waiting--;
     }
     return job;
+}
+
+/* The familiar go first, but for a stranger now and then. */
+static struct auth_job *pop_locked(struct auth *auth) REQUIRES(auth->mu)
+{
+    struct auth_job *job = NULL;
+
+    if (auth->familiar_in_a_row < FAMILIAR_IN_A_ROW || auth->lanes[AUTH_STRANGERS].first == NULL) {
+        job = lane_pop(&auth->lanes[AUTH_FAMILIAR]);
+    }
+    if (job != NULL) {
+        auth->familiar_in_a_row++;
+        return job;
+    }
+    auth->familiar_in_a_row = 0;
+    return lane_pop(&auth->lanes[AUTH_STRANGERS]);
 }
 
 /* Looks at the users for all who asked so far. Called and left with mu held. */
@@ -369,6 +389,9 @@ int auth_start(const struct auth_options *options, struct auth **out, struct err
     }
     rc = auth_cache_new(auth->os, &auth->cache, err);
     if (rc == BLOCKDB_OK) {
+        rc = auth_cache_new(auth->os, &auth->familiar, err);
+    }
+    if (rc == BLOCKDB_OK) {
         rc = policy_new(auth->os, &options->settings, &policy, err);
     }
     if (rc == BLOCKDB_OK) {
@@ -388,8 +411,8 @@ static void drop_jobs(struct auth *auth)
 {
     struct auth_job *job;
 
-    while ((job = auth->first) != NULL) {
-        auth->first = job->next;
+    while ((job = lane_pop(&auth->lanes[AUTH_FAMILIAR])) != NULL ||
+           (job = lane_pop(&auth->lanes[AUTH_STRANGERS])) != NULL) {
         auth_job_forget(job);
         job->verdict = AUTH_BUSY;
         job->wait_ms = AUTH_WATCH_MS;
@@ -416,6 +439,7 @@ void auth_stop(struct auth *auth)
     policy_free(auth_current_policy(auth));
     epoch_free(auth->epoch);
     auth_cache_free(auth->cache);
+    auth_cache_free(auth->familiar);
     cond_deinit(&auth->looked);
     cond_deinit(&auth->wake);
     mutex_deinit(&auth->mu);
@@ -497,6 +521,6 @@ void auth_stats_get(struct auth *auth, struct auth_stats *out)
     out->damaged = table->damaged;
     epoch_leave(auth->epoch);
     mutex_lock(&auth->mu);
-    out->waiting = auth->waiting;
+    out->waiting = auth->lanes[AUTH_STRANGERS].waiting + auth->lanes[AUTH_FAMILIAR].waiting;
     mutex_unlock(&auth->mu);
 }

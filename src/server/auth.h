@@ -17,10 +17,13 @@
  * AUTH-2  An unknown or disabled user, and a wrong password, take the same work and get the same
  *         answer; secrets are compared in constant time.
  * AUTH-3  Passwords are kept no longer than their verification, and wiped; tokens not at all.
- * AUTH-4  The queue of passwords, the cache and the limits have fixed sizes.
+ * AUTH-4  The queues of passwords, the caches and the limits have fixed sizes.
  * AUTH-5  Failures are limited for each address and each name before any work is done for them.
  * AUTH-6  A change of a user or token that was written by this server is in force when the writer
  *         gets its answer; one that came another way, within AUTH_WATCH_MS.
+ * AUTH-7  Who has come in by a password from an address before is familiar there: such attempts
+ *         wait in a queue of their own, which goes first, and the failures of others under the same
+ *         name do not count for them. So guesses from many places keep nobody out.
  *
  * Threads:   any thread, unless a function says otherwise; has one thread named `auth`.
  * Ownership: borrows all of its options but the settings, which it copies.
@@ -42,7 +45,7 @@ struct limit;
 struct logger;
 struct os;
 
-#define AUTH_QUEUE_MAX 64 /* passwords that wait to be verified */
+#define AUTH_QUEUE_MAX 64 /* passwords that wait to be verified, of strangers and of others */
 #define AUTH_WATCH_MS 1000
 #define AUTH_PASSWORD_MAX 1024 /* bytes */
 #define AUTH_ADDRESS_BYTES 64
@@ -90,6 +93,7 @@ struct auth_job {
     struct auth_job *next;
     uint8_t *password; /* owned, wiped */
     size_t password_len;
+    bool is_familiar; /* this name has come in from this address before */
     char name[PRINCIPAL_NAME_MAX + 1];
     char address[AUTH_ADDRESS_BYTES];
 };

@@ -11,8 +11,13 @@
 #include "server/limit.h"
 #include "server/token.h"
 
+#include <stdio.h>
+
 #define NS_PER_MS 1000000U
 #define BUSY_WAIT_MS 1000
+/* How long a name stays familiar at an address: while the server runs, in practice. */
+#define FAMILIAR_MS (90ULL * 24 * 3600 * 1000)
+#define FAMILIAR_STAMP 1 /* whatever becomes of the user's password */
 
 /* ---- Verdicts ------------------------------------------------------------------------------ */
 
@@ -112,11 +117,26 @@ static struct limit_key failure_key(const struct auth *auth, enum limit_subject 
                               .now_ms = now_ms(auth)};
 }
 
+/* The name whose failures count for a job. */
+struct failing_name {
+    char text[PRINCIPAL_NAME_MAX + 1 + AUTH_ADDRESS_BYTES];
+};
+
+/* Who is familiar at an address has a bucket of failures there, which others cannot empty. */
+static struct limit_key failing_name(const struct auth *auth, const struct auth_job *job,
+                                     struct failing_name *out)
+{
+    (void)snprintf(out->text, sizeof out->text, job->is_familiar ? "%s %s" : "%s", job->name,
+                   job->address);
+    return failure_key(auth, LIMIT_PRINCIPAL, out->text);
+}
+
 /* Whether one more failure of this client and this name is allowed; nothing is counted yet. */
 static bool may_fail(struct auth *auth, struct auth_job *job)
 {
+    struct failing_name text;
     struct limit_key address = failure_key(auth, LIMIT_ADDRESS, job->address);
-    struct limit_key name = failure_key(auth, LIMIT_PRINCIPAL, job->name);
+    struct limit_key name = failing_name(auth, job, &text);
 
     return auth->limit == NULL || (limit_peek(auth->limit, &address, &job->wait_ms) &&
                                    limit_peek(auth->limit, &name, &job->wait_ms));
@@ -125,8 +145,9 @@ static bool may_fail(struct auth *auth, struct auth_job *job)
 /* Counts a failure ahead of the attempt; false when there have been too many. */
 static bool count_failure(struct auth *auth, struct auth_job *job)
 {
+    struct failing_name text;
     struct limit_key address = failure_key(auth, LIMIT_ADDRESS, job->address);
-    struct limit_key name = failure_key(auth, LIMIT_PRINCIPAL, job->name);
+    struct limit_key name = failing_name(auth, job, &text);
 
     if (auth->limit == NULL) {
         return true;
@@ -144,8 +165,9 @@ static bool count_failure(struct auth *auth, struct auth_job *job)
 /* The attempt was none. */
 static void uncount_failure(struct auth *auth, const struct auth_job *job)
 {
+    struct failing_name text;
     struct limit_key address = failure_key(auth, LIMIT_ADDRESS, job->address);
-    struct limit_key name = failure_key(auth, LIMIT_PRINCIPAL, job->name);
+    struct limit_key name = failing_name(auth, job, &text);
 
     if (auth->limit != NULL) {
         limit_give(auth->limit, &address);
@@ -225,6 +247,23 @@ void auth_job_forget(struct auth_job *job)
     }
 }
 
+/* Whether a password has let in this name from this address before. */
+static bool is_familiar(struct auth *auth, const struct auth_job *job)
+{
+    struct hash tag;
+
+    auth_cache_tag(auth->familiar, slice_of_text(job->name), slice_of_text(job->address), &tag);
+    return auth_cache_has(auth->familiar, &tag, FAMILIAR_STAMP, now_ms(auth));
+}
+
+static void make_familiar(struct auth *auth, const struct auth_job *job)
+{
+    struct hash tag;
+
+    auth_cache_tag(auth->familiar, slice_of_text(job->name), slice_of_text(job->address), &tag);
+    auth_cache_put(auth->familiar, &tag, FAMILIAR_STAMP, now_ms(auth) + FAMILIAR_MS);
+}
+
 /* Whether this very credential was verified a moment ago, and the user is still the same. */
 static bool is_remembered(struct auth *auth, struct auth_job *job, const struct hash *tag)
 {
@@ -257,6 +296,7 @@ static enum auth_verdict check_password(struct auth *auth, struct auth_job *job,
     if (is_remembered(auth, job, &tag)) {
         return AUTH_OK;
     }
+    job->is_familiar = is_familiar(auth, job);
     if (!may_fail(auth, job)) {
         return limited(auth, job);
     }
@@ -318,6 +358,7 @@ static enum auth_verdict admit(struct auth *auth, struct auth_job *job, uint64_t
                            slice_of(job->password, job->password_len), &tag);
             auth_cache_put(auth->cache, &tag, stamp, now_ms(auth) + cache_ms);
         }
+        make_familiar(auth, job);
         verdict = accept(auth, job, user->principal, stamp);
     } else {
         verdict = refuse(auth, job, "the user was changed meanwhile");
@@ -402,6 +443,7 @@ static bool decide_ahead(struct auth *auth, const struct auth_client *client, st
 
     set_text(job->address, sizeof job->address, slice_of_text(client->address));
     job->name[0] = '\0';
+    job->is_familiar = false;
     epoch_enter(auth->epoch);
     enabled = auth_current_policy(auth)->enabled;
     if (!enabled) {

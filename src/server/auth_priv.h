@@ -31,6 +31,15 @@ struct auth_policy {
     struct hash bootstrap_hash; /* SHA-256 of the token in the file */
 };
 
+enum auth_lane_name { AUTH_STRANGERS, AUTH_FAMILIAR, AUTH_LANE_COUNT };
+
+/* Jobs that wait, in the order in which they came. */
+struct auth_lane {
+    struct auth_job *first;
+    struct auth_job *last;
+    unsigned waiting;
+};
+
 struct auth {
     /* constant */
     struct os *os;
@@ -39,7 +48,8 @@ struct auth {
     struct audit_log *audit;
     struct logger *logger;
     struct epoch *epoch;
-    struct auth_cache *cache;
+    struct auth_cache *cache;    /* names and passwords */
+    struct auth_cache *familiar; /* names and the addresses from which they came in */
     struct os_thread *thread;
 
     /* atomic: published with release, read with acquire inside the epoch */
@@ -55,9 +65,8 @@ struct auth {
     struct cond wake;   /* the thread: something is to do */
     struct cond looked; /* those who wait for the users to be read */
     /* guarded by mu */
-    struct auth_job *first;
-    struct auth_job *last;
-    unsigned waiting;
+    struct auth_lane lanes[AUTH_LANE_COUNT];
+    unsigned familiar_in_a_row; /* went before strangers */
     bool stopping;
     uint64_t look_asked; /* numbers of looks at the users: wanted, and finished */
     uint64_t look_done;
