@@ -144,8 +144,9 @@ RESULT_MUST_BE_USED int os_stat_path(struct os *os, const char *path, struct os_
 RESULT_MUST_BE_USED int os_free_space(struct os *os, const char *path, uint64_t *out_bytes,
                                       struct error *err);
 /* Takes the exclusive advisory lock of a lock file, creating it, and writes this process's id into
- * it. EBUSY at once when another process (or another lock in this one) holds it; the message names
- * the holder's pid. Closing the file releases the lock; the file stays. A forked child shares it
+ * it. On a read-only file system a lock file that is there is locked without that. EBUSY at once
+ * when another process (or another lock in this one) holds it; the message names the holder's pid.
+ * Closing the file releases the lock; the file stays. A forked child shares it
  * until it executes another program or ends. */
 RESULT_MUST_BE_USED int os_lock(struct os *os, const char *path, struct os_file **out,
                                 struct error *err);

@@ -412,12 +412,27 @@ static void write_pid(struct os_file *f)
     }
 }
 
+/* Whether a file is there that cannot be written because nothing can, there. */
+static bool is_on_read_only(const char *path)
+{
+    int fd = UNINTERRUPTED(open(path, O_RDWR | O_CLOEXEC));
+    bool is_refused = fd < 0 && errno == EROFS;
+
+    if (fd >= 0) {
+        (void)close(fd); /* nothing was written */
+    }
+    return is_refused;
+}
+
 static int real_lock(struct os *os, const char *path, struct os_file **out, struct error *err)
 {
     AUTO(file_close_ptr) struct os_file *f = NULL;
     int rc;
 
     rc = real_open(os, path, OS_READ | OS_WRITE | OS_CREATE, &f, err);
+    if (rc < 0 && is_on_read_only(path)) {
+        rc = real_open(os, path, OS_READ, &f, err);
+    }
     if (rc < 0) {
         return rc;
     }

@@ -5,11 +5,12 @@ import glob
 import os
 import re
 import shutil
+import subprocess
 import sys
 
 sys.dont_write_bytecode = True
 import harness  # noqa: E402
-from harness import CliTest  # noqa: E402
+from harness import CliTest, Result  # noqa: E402
 
 HASH = r'^[0-9a-f]{64}$'
 
@@ -177,6 +178,40 @@ class Shell(CliTest):
     def test_timing(self):
         result = self.ok('shell', stdin=b'put a 1\n\\timing\nget a\n\\timing off\nget a\n')
         self.assertEqual(result.err.count('time: '), 1)
+
+
+class ReadOnlyMedium(CliTest):
+    """A directory on a file system that takes no writes, as copies for keeping often are."""
+
+    def on_read_only(self, script):
+        """Runs a script of the shell where the directory is mounted read-only."""
+        words = ['unshare', '-rm', 'sh', '-ec', 'mount --bind "$DB" "$DB"\n'
+                 'mount -o remount,ro,bind "$DB"\n' + script]
+        return Result(subprocess.run(words, capture_output=True, check=False, timeout=120,
+                                     env=self.environment(DB=self.db, CLI=harness.PROGRAM)))
+
+    def test_reading(self):
+        self.ok('put', 'a', '1')
+        self.ok('put', 'a', '2')
+        if self.on_read_only('true').code != 0:
+            self.skipTest('no file system can be mounted here')
+        read = self.on_read_only('for c in "get a" "history a -o jsonl" "export" "verify"; do\n'
+                                 '"$CLI" --data-dir "$DB" $c; done')
+        self.assertEqual((read.code, read.err), (0, ''))
+        self.assertEqual(read.out.count('"key":"a"'), 3)
+        wrote = self.on_read_only('"$CLI" --data-dir "$DB" put a 3')
+        self.assertEqual(wrote.code, 1)
+        self.assertIn('Read-only file system', wrote.err)
+        self.assertEqual(self.ok('get', 'a').out, '2')
+
+    def test_one_at_a_time(self):
+        """The lock holds there, too."""
+        self.ok('put', 'a', '1')
+        if self.on_read_only('true').code != 0:
+            self.skipTest('no file system can be mounted here')
+        second = self.on_read_only('exec 9<"$DB/LOCK"; flock 9\n'
+                                   '"$CLI" --data-dir "$DB" --wait 1ms get a')
+        self.assertEqual(second.code, 6, second.err)
 
 
 if __name__ == '__main__':
