@@ -8,11 +8,22 @@
 #include "server/loop_priv.h"
 #include "server/timer_wheel.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #define THREAD_NAME_BYTES 16
 
 /* ---- Tasks --------------------------------------------------------------------------------- */
+
+/* Ends the waiting of the loop, the current or the next one. libuv's own uv_async_t would have the
+ * loop spin while who woke it is still on the way back from its system call, and on few processors
+ * that is when the loop has just taken its place. */
+static void wake(struct loop *loop)
+{
+    (void)eventfd_write(loop->wake_fd, 1); /* fails only when it is set already */
+}
 
 void loop_post(struct loop *loop, struct loop_task *task)
 {
@@ -21,9 +32,9 @@ void loop_post(struct loop *loop, struct loop_task *task)
     do {
         task->next = head;
     } while (!atomic_compare_exchange_weak_explicit(&loop->posted, &head, task,
-                                                    memory_order_release, memory_order_relaxed));
-    if (head == NULL) {
-        (void)uv_async_send(&loop->wake); /* cannot fail on an open handle */
+                                                    memory_order_seq_cst, memory_order_relaxed));
+    if (head == NULL && atomic_load_explicit(&loop->is_waiting, memory_order_seq_cst)) {
+        wake(loop);
     }
 }
 
@@ -85,6 +96,11 @@ static void on_prepare(uv_prepare_t *handle)
     struct loop *loop = handle->data;
 
     run_deferred(loop);
+    /* Who posts, and sees that the loop does not wait, has posted before this looks. */
+    atomic_store_explicit(&loop->is_waiting, true, memory_order_seq_cst);
+    if (atomic_load_explicit(&loop->posted, memory_order_seq_cst) != NULL) {
+        wake(loop);
+    }
 }
 
 /* After all ready sockets. */
@@ -92,15 +108,20 @@ static void on_check(uv_check_t *handle)
 {
     struct loop *loop = handle->data;
 
+    atomic_store_explicit(&loop->is_waiting, false, memory_order_relaxed);
     run_posted(loop);
     run_deferred(loop);
 }
 
 /* Only ends the waiting; on_check() does the work. */
-static void on_wake(uv_async_t *handle)
+static void on_wake(uv_poll_t *handle, int status, int events)
 {
     struct loop *loop = handle->data;
+    eventfd_t ignored;
 
+    (void)status;
+    (void)events;
+    (void)eventfd_read(loop->wake_fd, &ignored);
     if (atomic_load_explicit(&loop->is_stopping, memory_order_acquire)) {
         uv_unref((uv_handle_t *)&loop->wake);
     }
@@ -168,11 +189,34 @@ static void handles_init(struct loop *loop)
     loop->prepare.data = loop;
     loop->check.data = loop;
     loop->wake.data = loop;
+    (void)uv_poll_start(&loop->wake, UV_READABLE, on_wake);
     (void)uv_prepare_start(&loop->prepare, on_prepare);
     (void)uv_check_start(&loop->check, on_check);
     uv_unref((uv_handle_t *)&loop->tick);
     uv_unref((uv_handle_t *)&loop->prepare);
     uv_unref((uv_handle_t *)&loop->check);
+}
+
+/* The libuv loop, and the descriptor that wakes it. Returns an error of libuv. */
+static int watch_init(struct loop *loop)
+{
+    int rc;
+
+    loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (loop->wake_fd < 0) {
+        return -errno;
+    }
+    rc = uv_loop_init(&loop->uv);
+    if (rc == 0) {
+        rc = uv_poll_init(&loop->uv, &loop->wake, loop->wake_fd);
+        if (rc != 0) {
+            (void)uv_loop_close(&loop->uv);
+        }
+    }
+    if (rc != 0) {
+        (void)close(loop->wake_fd);
+    }
+    return rc;
 }
 
 int loop_new(struct os *os, unsigned index, struct loop **out, struct error *err)
@@ -191,13 +235,7 @@ int loop_new(struct os *os, unsigned index, struct loop **out, struct error *err
     loop->os = os;
     loop->index = index;
     loop->deferred_tail = &loop->deferred;
-    rc = uv_loop_init(&loop->uv);
-    if (rc == 0) {
-        rc = uv_async_init(&loop->uv, &loop->wake, on_wake);
-        if (rc != 0) {
-            (void)uv_loop_close(&loop->uv);
-        }
-    }
+    rc = watch_init(loop);
     if (rc != 0) {
         timer_wheel_free(loop->wheel);
         mem_free(loop);
@@ -237,7 +275,7 @@ int loop_start(struct loop *loop, struct error *err)
 void loop_stop_soon(struct loop *loop)
 {
     atomic_store_explicit(&loop->is_stopping, true, memory_order_release);
-    (void)uv_async_send(&loop->wake);
+    wake(loop);
 }
 
 void loop_stop(struct loop *loop)
@@ -268,6 +306,7 @@ void loop_free(struct loop *loop)
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
     rc = uv_loop_close(&loop->uv);
     ASSERT(rc == 0); /* EBUSY: somebody still watches a descriptor */
+    (void)close(loop->wake_fd);
     timer_wheel_free(loop->wheel);
     mem_free(loop);
 }

@@ -6,12 +6,13 @@
  * and act; run the posted tasks; run the deferred tasks; send. Work that may wait for a disk
  * belongs on a pool (pool.h), whose answer comes back by loop_post().
  *
- *   any thread   loop_post() --> list without locks --(wakes when it was empty)--> the loop runs it
+ *   any thread   loop_post() --> list without locks --(wakes a loop that waits)--> the loop runs it
  *   this thread  loop_defer() --> the end of this turn, once all sockets were read
  *
  * LOOP-1  A posted or deferred task runs exactly once, on the loop's thread, unless the loop was
  *         freed first; tasks of one thread run in the order in which they were posted.
- * LOOP-2  Any number of posts between two turns costs one wake-up.
+ * LOOP-2  Any number of posts between two turns costs at most one wake-up, and none while the loop
+ *         is at work: before it waits, it looks for what was posted.
  * LOOP-3  Tasks deferred by deferred tasks run in the same turn, after those that were there.
  * LOOP-4  A timer never fires early, and at most two ticks late when the loop is not busy.
  *

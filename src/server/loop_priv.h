@@ -32,9 +32,12 @@ struct loop {
     /* atomic: released by who posts, acquired by the loop */
     _Atomic(struct loop_task *) posted; /* newest first */
     atomic_bool is_stopping;
+    /* atomic, in one order with `posted`: the loop waits, or looks at `posted` before it does */
+    atomic_bool is_waiting;
     /* atomic, relaxed: thread_index() of the loop's thread, plus 1; compared with the caller's */
     atomic_uint thread_mark;
 
-    /* any thread: uv_async_send() */
-    uv_async_t wake;
+    /* loop thread only, but for the descriptor, an eventfd which any thread writes to: LOOP-2 */
+    uv_poll_t wake;
+    int wake_fd;
 };
