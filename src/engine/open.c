@@ -569,6 +569,19 @@ static int settle(struct blockdb *db, struct error *err)
     return rc;
 }
 
+/* Whether the manifest says already what the edit of a closing says: nothing was written since. */
+static bool is_marked(const struct manifest_state *state, const struct manifest_edit *edit)
+{
+    const struct manifest_sealed *sealed = &state->sealed;
+
+    return state->wal.clean && state->wal.position == edit->wal.position &&
+           state->wal.end_seq == edit->wal.end_seq && sealed->seq_count == edit->sealed.seq_count &&
+           sealed->block_height == edit->sealed.block_height &&
+           sealed->tree_size == edit->sealed.tree_size &&
+           slice_equal(buf_slice(&state->frontier_bytes), edit->sealed.frontier) &&
+           (!edit->set_dedupe || slice_equal(buf_slice(&state->dedupe), edit->dedupe));
+}
+
 /* Marks where the WAL ends. */
 static int leave_mark(struct blockdb *db, const struct wal_end_mark *mark, struct error *err)
 {
@@ -582,7 +595,9 @@ static int leave_mark(struct blockdb *db, const struct wal_end_mark *mark, struc
     if (flush_edit(db, &edit, tip, &requests) < 0) {
         return error_set_no_memory(err);
     }
-    return manifest_append(db->manifest, &edit, err);
+    return is_marked(manifest_state(db->manifest), &edit)
+               ? BLOCKDB_OK
+               : manifest_append(db->manifest, &edit, err);
 }
 
 static int close_writable(struct blockdb *db, struct error *err)

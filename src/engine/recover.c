@@ -498,8 +498,10 @@ static int replay_frame(void *context, uint64_t first_seq, uint64_t end_seq, str
 static int make_wal_dir_again(struct blockdb *db, struct wal_options *options, struct error *err)
 {
     AUTO(mem_free_ptr) char *marker = path_join(db->wal_dir, WAL_MARKER_NAME);
+    struct manifest_edit no_mark = {.set_wal = true};
     struct os_stat stat;
     struct error ignored;
+    int rc;
 
     if (marker == NULL) {
         return error_set_no_memory(err);
@@ -513,13 +515,24 @@ static int make_wal_dir_again(struct blockdb *db, struct wal_options *options, s
                "lost",
                db->wal_dir);
     options->end_mark.kind = WAL_END_UNKNOWN;
-    return wal_create_dir(db->os, db->wal_dir, db->ledger_id, err);
+    rc = manifest_append(db->manifest, &no_mark,
+                         err); /* before there is a log that contradicts it */
+    return rc < 0 ? rc : wal_create_dir(db->os, db->wal_dir, db->ledger_id, err);
+}
+
+/* An exact end mark holds until the WAL is written to. */
+static int forget_clean_close(void *context, struct error *err)
+{
+    struct blockdb *db = context;
+    struct manifest_edit edit = {.set_wal = true, .wal = {.position = wal_end_position(db->wal)}};
+
+    return manifest_append(db->manifest, &edit, err);
 }
 
 static int open_wal(struct recovery *r, const struct manifest_state *state, struct error *err)
 {
     struct blockdb *db = r->db;
-    struct wal_recovery found;
+    struct wal_recovery found = {0};
     struct wal_options options = {
         .os = db->os,
         .dir = db->wal_dir,
@@ -535,6 +548,8 @@ static int open_wal(struct recovery *r, const struct manifest_state *state, stru
                      .end_seq = state->wal.end_seq},
         .visit = replay_frame,
         .visit_context = r,
+        .on_first_append = forget_clean_close,
+        .first_append_context = db,
     };
     int rc;
 
@@ -558,19 +573,6 @@ static int open_wal(struct recovery *r, const struct manifest_state *state, stru
                    found.tail_segment, found.tail_cut_bytes, found.tail_offset);
     }
     return BLOCKDB_OK;
-}
-
-/* An exact end mark holds until the WAL is written to. */
-static int forget_clean_close(struct blockdb *db, const struct manifest_state *state,
-                              struct error *err)
-{
-    struct manifest_edit edit = {.set_wal = true, .wal = state->wal};
-
-    if (db->read_only || !state->wal.clean) {
-        return BLOCKDB_OK;
-    }
-    edit.wal.clean = false;
-    return manifest_append(db->manifest, &edit, err);
 }
 
 /* ---- All of it ------------------------------------------------------------------------------- */
@@ -621,8 +623,7 @@ static int recover_steps(struct recovery *r, const struct manifest_state *state,
     db->seal_queue.account = &db->account.held[ACCOUNT_SEAL_QUEUE];
     db->has_seal_queue = true;
     r->next_seq = tip_seq(&r->tip);
-    rc = open_wal(r, state, err);
-    return rc < 0 ? rc : forget_clean_close(db, state, err);
+    return open_wal(r, state, err);
 }
 
 int recover_run(struct blockdb *db, const struct manifest_state *state, struct blockdb_error *err)

@@ -7,11 +7,12 @@
  *
  * MANIFEST-1  After manifest_append() returned 0 the edit is durable; after a failure it is not in
  *             force, and at most after a power cut that follows a failed sync it may come back
- * whole. MANIFEST-2  Two marks at the head tell how far the file was synced; damage below the mark
- * is ECORRUPT, what is beyond and incomplete is a torn tail that is cut off. MANIFEST-3  CURRENT
- * never names a manifest that is not complete and synced. MANIFEST-4  A write that fails for lack
- * of space is undone, and the next append may succeed. Any other failed write, and any failed sync,
- * is final: every later append fails with it.
+ *             whole.
+ * MANIFEST-2  Two marks at the head tell how far the file was synced; damage below the mark is
+ *             ECORRUPT, what is beyond and incomplete is a torn tail that is cut off.
+ * MANIFEST-3  CURRENT never names a manifest that is not complete and synced.
+ * MANIFEST-4  A write that fails for lack of space is undone, and the next append may succeed. Any
+ *             other failed write, and any failed sync, is final: every later append fails with it.
  *
  * Threads:   any thread; appends wait for one another. manifest_state() as told there.
  * Ownership: borrows os until close; owns state and file.

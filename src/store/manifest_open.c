@@ -38,10 +38,6 @@ void manifest_close(struct manifest *m)
     if (m == NULL) {
         return;
     }
-    if (m->file != NULL && m->failure.code == BLOCKDB_OK) {
-        /* For the last mark. Without it the last edit just counts as perhaps unsynced. */
-        IGNORE_RESULT(file_sync(m->file, NULL));
-    }
     file_close(m->file);
     manifest_state_deinit(&m->state);
     cond_deinit(&m->idle);

@@ -205,6 +205,9 @@ static struct wal *wal_new(const struct wal_options *options)
     wal->keep_bytes = options->keep_bytes;
     wal->prewrite = options->prewrite;
     wal->read_only = options->read_only;
+    wal->on_first_append = options->on_first_append;
+    wal->first_append_context = options->first_append_context;
+    wal->mark_is_exact = options->end_mark.kind == WAL_END_EXACT;
     memcpy(wal->ledger_id, options->ledger_id, WAL_LEDGER_ID_BYTES);
     if (wal->dir == NULL) {
         wal_free(wal);

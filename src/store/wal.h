@@ -19,8 +19,10 @@
  *        a torn tail, which is cut and reported, never cut silently.
  * WAL-4  A segment is synced whole before the first byte of its successor is written. So a torn
  *        tail exists only in the newest segment that has frames.
- * WAL-5  Nothing is ever written after a torn tail: each opening appends to a new segment, whose
- *        first frame says where its predecessor ends.
+ * WAL-5  Nothing is ever written after a torn tail: an opening appends to a new segment, whose
+ *        first frame says where its predecessor ends. It goes on behind a closing frame only where
+ *        an EXACT mark says that the log ends there, and the rest of that segment is short and was
+ *        seen to hold nothing of this life of the file.
  * WAL-6  The checksum of a frame depends on ledger id, segment number, a random number drawn when
  *        the segment was prepared, and offset: bytes of an earlier life of the file are never live.
  * WAL-7  A file gets its name NUMBER.wal only after its header is synced: a damaged header is
@@ -32,9 +34,9 @@
  * usable and a later append tries again. The same holds for ENOMEM.
  *
  * Threads:   wal_append() and wal_close(): one thread at a time. wal_retire(): one thread at a
- * time. wal_sync() and the getters: any thread, alongside all others except wal_close(). Ownership:
- * a wal owns its files, copies its options, borrows the os for its lifetime. Format:
- * docs/format/wal.md
+ *            time. wal_sync() and the getters: any thread, alongside all others except wal_close().
+ * Ownership: a wal owns its files, copies its options, borrows the os for its lifetime.
+ * Format:    docs/format/wal.md
  */
 #pragma once
 
@@ -61,8 +63,8 @@ enum wal_end_kind {
     WAL_END_EXACT = 2,    /* the log was closed cleanly here and not opened for writing since */
 };
 
-/* Forgotten as soon as the WAL is opened for writing: the keeper of an EXACT mark replaces it (by
- * AT_LEAST with the same position, say) before the first append. */
+/* An EXACT mark holds until the first append: its keeper replaces it (by AT_LEAST with the same
+ * position, say) before that, when wal_options.on_first_append asks for it. */
 struct wal_end_mark {
     enum wal_end_kind kind;
     uint64_t position;
@@ -73,6 +75,10 @@ struct wal_end_mark {
  * recovery with that code. */
 typedef int (*wal_recover_fn)(void *context, uint64_t first_seq, uint64_t end_seq,
                               struct slice payload, struct error *err);
+
+/* Makes the keeper of an EXACT end mark forget it, durably. A negative code fails the append, with
+ * nothing written; after ENOSPC and ENOMEM the next append asks again. */
+typedef int (*wal_first_append_fn)(void *context, struct error *err);
 
 struct wal_options {
     struct os *os;
@@ -88,6 +94,9 @@ struct wal_options {
     struct wal_end_mark end_mark;
     wal_recover_fn visit; /* may be NULL */
     void *visit_context;
+    wal_first_append_fn on_first_append; /* called when end_mark is EXACT; may be NULL when the mark
+                                            is kept nowhere else */
+    void *first_append_context;
 };
 
 /* What wal_open() found. */
@@ -143,9 +152,10 @@ RESULT_MUST_BE_USED int wal_open(const struct wal_options *options,
                                  struct wal_recovery *out_recovery, struct wal **out_wal,
                                  struct error *err);
 
-/* Syncs, appends a closing frame, syncs it, stops the helper thread and frees the wal in every
- * case. On success out_mark (may be NULL) receives the EXACT mark to keep in the manifest. After an
- * earlier failure nothing is written and that failure is returned. wal may be NULL. */
+/* Appends a closing frame, syncs, stops the helper thread and frees the wal in every case; where
+ * nothing was appended, nothing is written. On success out_mark (may be NULL) receives the EXACT
+ * mark to keep in the manifest. After an earlier failure nothing is written and that failure is
+ * returned. wal may be NULL. */
 RESULT_MUST_BE_USED int wal_close(struct wal *wal, struct wal_end_mark *out_mark,
                                   struct error *err);
 

@@ -96,9 +96,6 @@ static int inspect_run(struct inspecting *in, struct error *err)
             return rc;
         }
         in->end += f.len_bytes;
-        if (f.header.kind == WAL_FRAME_CLOSE) {
-            return BLOCKDB_OK;
-        }
     }
 }
 

@@ -58,16 +58,24 @@ struct wal {
     bool read_only;
     bool has_helper;          /* else wal_retire() does the work itself */
     struct os_thread *helper; /* opening and closing thread only */
+    wal_first_append_fn on_first_append;
+    void *first_append_context;
 
     /* Appender only. */
     uint8_t *staging; /* where frames are put together */
     size_t staging_cap;
-    uint64_t offset;       /* where the next frame goes in the active segment */
+    uint64_t offset;       /* where the next frame goes in the active or the closed segment */
     uint64_t end_seq;      /* behind the last frame */
     uint64_t inline_bytes; /* length of the next segment that an append has to make itself */
+    uint64_t begin_offset; /* behind the closing frame in a resumed segment, else 0: short lives
+                              prepare no segment that they do not need */
     uint64_t hint_offset;  /* up to here the helper was asked to start writing back */
     bool prepare_asked;    /* the helper was asked for the segment after the active one */
     bool rotating;         /* the next frame opens a segment */
+    bool mark_is_exact;    /* the keeper of the end mark was not told yet that it ends */
+    /* The last live segment, when appending may go on behind its closing frame (WAL-5); NULL from
+     * the first append on. */
+    struct wal_segment *closed;
 
     /* Atomic: written under mu, read by any thread without it. */
     _Atomic uint64_t end_position;    /* release: the frames before it are written */

@@ -5,8 +5,8 @@
  *     list the directory -> read every header and start frame -> follow the chain back from the
  *     newest used segment -> walk the frames forward -> judge the end
  *
- * Nothing is written here but one sync, so a crash at any point changes nothing, and the next
- * opening comes to the same result.
+ * Nothing is written here, and at most one sync done, so a crash at any point changes nothing, and
+ * the next opening comes to the same result.
  */
 #include "store/wal_priv.h"
 #include "store/wal_reader.h"
@@ -16,6 +16,8 @@
 
 #include <inttypes.h>
 #include <string.h>
+
+#define RESUMED_REST_BYTES_MAX (1024u * 1024)
 
 /* Everything with a name NUMBER.wal, in order of number. */
 struct candidates {
@@ -31,10 +33,11 @@ struct recovery {
     size_t walk_begin; /* the first segment to walk */
     size_t used_end;   /* behind the newest used segment; 0 when the log is empty */
     uint64_t needed_seq;
-    uint64_t seq;      /* behind the last frame walked */
-    uint64_t position; /* behind the last frame walked ... */
-    uint64_t offset;   /* ... and the same in its file */
-    uint64_t claimed;  /* S: the highest position known to be synced (WAL-3) */
+    uint64_t seq;               /* behind the last frame walked */
+    uint64_t position;          /* behind the last frame walked ... */
+    uint64_t offset;            /* ... and the same in its file */
+    uint64_t claimed;           /* S: the highest position known to be synced (WAL-3) */
+    struct wal_segment *closed; /* where appending may go on (WAL-5), or NULL */
     struct wal_recovery *out;
 };
 
@@ -332,7 +335,7 @@ static int walk_segment(struct recovery *rec, struct wal_segment *segment,
     rec->out->segment_count++;
     rec->out->closed_cleanly = false;
     rec->offset = WAL_HEADER_BYTES;
-    while (rec->position < limit && !rec->out->closed_cleanly) {
+    while (rec->position < limit) {
         rc = wal_reader_look(reader, rec->offset, &found, err);
         if (rc < 0) {
             return rc;
@@ -416,10 +419,17 @@ static int end_contradicted(const struct recovery *rec, const struct wal_segment
                          rec->wal->dir, mark->position);
     }
     wal_path_number(rec->wal, last->number, WAL_SUFFIX_LIVE, &path);
+    if (mark->kind != WAL_END_EXACT) {
+        return error_set(err, BLOCKDB_ECORRUPT,
+                         "WAL segment '%s', offset %" PRIu64 ": the log ends at position %" PRIu64
+                         " (seq %" PRIu64 "), but it was synced up to position %" PRIu64
+                         "; what follows is damaged or missing: restore the files",
+                         path.text, rec->offset, rec->position, rec->seq, mark->position);
+    }
     return error_set(err, BLOCKDB_ECORRUPT,
                      "WAL segment '%s', offset %" PRIu64 ": the log ends at position %" PRIu64
-                     " (seq %" PRIu64 "), but it was synced up to position %" PRIu64
-                     " (seq %" PRIu64 "); what follows is damaged or missing: restore the files",
+                     " (seq %" PRIu64 "), but it was closed at position %" PRIu64 " (seq %" PRIu64
+                     "); files are damaged, missing or of another time: restore them",
                      path.text, rec->offset, rec->position, rec->seq, mark->position,
                      mark->end_seq);
 }
@@ -481,6 +491,27 @@ static int sync_last(struct recovery *rec, const struct wal_segment *last, struc
     return rc < 0 ? rc : file_sync(file, err);
 }
 
+/* An EXACT end: whether appending may go on in this segment (WAL-5). A long rest is not searched:
+ * who fills long segments does not open and close the log for every few frames. */
+static int look_behind_close(struct recovery *rec, struct wal_segment *segment,
+                             struct wal_reader *reader, struct error *err)
+{
+    uint64_t used_end = rec->offset;
+    struct wal_found found;
+    int rc;
+
+    if (rec->wal->read_only || !rec->out->closed_cleanly ||
+        reader->file_bytes - rec->offset > RESUMED_REST_BYTES_MAX) {
+        return BLOCKDB_OK;
+    }
+    rc = wal_reader_search(reader, rec->offset, &found, &used_end, err);
+    if (rc == 0 && found.place == WAL_PLACE_NOTHING && used_end == rec->offset) {
+        segment->seed = reader->seed;
+        rec->closed = segment;
+    }
+    return rc;
+}
+
 static struct wal_segment *next_in_chain(const struct recovery *rec, size_t at)
 {
     size_t i;
@@ -512,7 +543,13 @@ static int walk_one(struct recovery *rec, size_t at, struct error *err)
         return rc;
     }
     rc = judge_end(rec, segment, &reader, err);
-    return rc < 0 ? rc : sync_last(rec, segment, err);
+    if (rc < 0) {
+        return rc;
+    }
+    /* An EXACT mark was made after the log was synced up to it. */
+    return rec->options->end_mark.kind == WAL_END_EXACT
+               ? look_behind_close(rec, segment, &reader, err)
+               : sync_last(rec, segment, err);
 }
 
 static int walk_chain(struct recovery *rec, struct error *err)
@@ -589,6 +626,8 @@ int wal_recover(struct wal *wal, const struct wal_options *options, struct wal_r
     out->end_seq = rec.seq > options->from_seq ? rec.seq : options->from_seq;
     out->end_position = rec.position;
     wal->end_seq = rec.seq;
+    wal->closed = rec.closed;
+    wal->offset = rec.offset;
     atomic_store(&wal->end_position, rec.position);
     atomic_store(&wal->synced_position, rec.position);
     return BLOCKDB_OK;

@@ -19,7 +19,8 @@
                         */
 /* So many syncs of that quarter make it worth writing the next segment twice. */
 #define SYNCS_FOR_ZEROS 16
-#define PREPARE_AHEAD_DIVISOR 4 /* prepare the next segment when a quarter of this one is full */
+#define PREPARE_AHEAD_DIVISOR 4 /* prepare the next segment when a quarter of this one is written  \
+                                 */
 
 /* Room for one frame and a start frame before it. */
 static int reserve_staging(struct wal *wal, uint64_t frame_bytes, struct error *err)
@@ -56,8 +57,9 @@ struct pending {
     uint64_t payload_len;
     uint64_t frame_bytes;
     struct wal_segment *segment;
-    bool opens_segment; /* a start frame goes before it */
-    uint64_t offset;    /* of the first byte to write */
+    bool opens_segment;   /* a start frame goes before it */
+    bool resumes_segment; /* the first frame behind a closing frame */
+    uint64_t offset;      /* of the first byte to write */
 };
 
 static size_t stage_start(struct wal *wal, const struct pending *p)
@@ -116,7 +118,7 @@ static void call_helper(struct wal *wal) REQUIRES(wal->mu)
         return;
     }
     if (wal->prepared.count == 0 && !wal->prepare_asked &&
-        wal->offset >= active->file_bytes / PREPARE_AHEAD_DIVISOR) {
+        wal->offset - wal->begin_offset >= active->file_bytes / PREPARE_AHEAD_DIVISOR) {
         wal->prepare_asked = true;
         wal->prepare_ahead = true;
         wal->zeros_pay = wal->prewrite && wal->stats.syncs - wal->syncs_before >= SYNCS_FOR_ZEROS;
@@ -142,11 +144,15 @@ static void note_written(struct wal *wal, const struct pending *p, uint64_t writ
 
     mutex_lock(&wal->mu);
     if (p->opens_segment) {
-        left = wal->active;
-        wal->active = p->segment;
         p->segment->start.position = wal_end_position(wal);
         wal_queue_push(&wal->live, p->segment);
-        wal->hint_offset = 0;
+    }
+    if (p->opens_segment || p->resumes_segment) {
+        left = wal->active;
+        wal->active = p->segment;
+        wal->closed = NULL;
+        wal->begin_offset = p->opens_segment ? 0 : p->offset;
+        wal->hint_offset = wal->begin_offset;
         wal->hint_wanted = false; /* it was for the segment before */
         wal->prepare_asked = false;
         wal->syncs_before = wal->stats.syncs;
@@ -185,18 +191,51 @@ static int write_staged(struct wal *wal, struct pending *p, struct error *err)
     return BLOCKDB_OK;
 }
 
-/* Finds the segment for the frame. A segment always keeps room for a closing frame. */
+/* Whether the frame fits behind what the segment holds. A segment always keeps room for a closing
+ * frame. */
+static bool has_room_for(const struct wal *wal, const struct wal_segment *segment,
+                         const struct pending *p)
+{
+    return segment != NULL && !wal->rotating &&
+           wal->offset + p->frame_bytes + WAL_CLOSE_FRAME_BYTES <= segment->file_bytes;
+}
+
+/* Opens the closed segment again, to go on behind its closing frame. */
+static int resume_closed(struct wal *wal, struct pending *p, struct error *err)
+{
+    struct os_file *file = NULL;
+    struct wal_path path;
+    int rc;
+
+    wal_path_number(wal, wal->closed->number, WAL_SUFFIX_LIVE, &path);
+    rc = os_open(wal->os, path.text, OS_READ | OS_WRITE, &file, err);
+    if (rc < 0) {
+        return wal_fail(wal, rc, err);
+    }
+    mutex_lock(&wal->mu);
+    wal->closed->file = file;
+    wal->closed->refs = 1;
+    mutex_unlock(&wal->mu);
+    p->segment = wal->closed;
+    p->offset = wal->offset;
+    p->resumes_segment = true;
+    return BLOCKDB_OK;
+}
+
+/* Finds the segment for the frame. */
 static int find_room(struct wal *wal, struct pending *p, struct error *err)
 {
     uint64_t least = WAL_HEADER_BYTES + WAL_START_FRAME_BYTES + p->frame_bytes +
                      WAL_CLOSE_FRAME_BYTES;
     int rc;
 
-    if (wal->active != NULL && !wal->rotating &&
-        wal->offset + p->frame_bytes + WAL_CLOSE_FRAME_BYTES <= wal->active->file_bytes) {
+    if (has_room_for(wal, wal->active, p)) {
         p->segment = wal->active;
         p->offset = wal->offset;
         return BLOCKDB_OK;
+    }
+    if (has_room_for(wal, wal->closed, p) && p->frame->first_seq == wal->end_seq) {
+        return resume_closed(wal, p, err);
     }
     rc = wal_segments_take(wal, least, &p->segment, err);
     if (rc < 0) {
@@ -236,6 +275,21 @@ static int check_frame(const struct wal *wal, const struct wal_frame *frame,
     return BLOCKDB_OK;
 }
 
+/* An EXACT mark ends before the log grows. */
+static int end_exact_mark(struct wal *wal, struct error *err)
+{
+    int rc = BLOCKDB_OK;
+
+    if (wal->mark_is_exact && wal->on_first_append != NULL) {
+        rc = wal->on_first_append(wal->first_append_context, err);
+    }
+    if (rc < 0) {
+        return wal_fail(wal, rc, err);
+    }
+    wal->mark_is_exact = false;
+    return BLOCKDB_OK;
+}
+
 int wal_append(struct wal *wal, const struct wal_frame *frame, uint64_t *out_position,
                struct error *err)
 {
@@ -253,6 +307,9 @@ int wal_append(struct wal *wal, const struct wal_frame *frame, uint64_t *out_pos
     }
     p.frame_bytes = wal_frame_bytes(p.payload_len);
     rc = reserve_staging(wal, p.frame_bytes, err);
+    if (rc == 0) {
+        rc = end_exact_mark(wal, err);
+    }
     if (rc < 0) {
         return rc;
     }
@@ -361,10 +418,6 @@ int wal_write_close(struct wal *wal, struct error *err)
 
     rc = wal_check_failed(wal, err);
     if (rc < 0 || wal->active == NULL) {
-        return rc;
-    }
-    rc = wal_sync(wal, wal_end_position(wal), err);
-    if (rc < 0) {
         return rc;
     }
     rc = reserve_staging(wal, p.frame_bytes, err);

@@ -61,6 +61,31 @@ static void work(struct os_crash *disk)
     }
 }
 
+/* Lives of a write or two, as those of a command line: they share a WAL segment. */
+static void work_shortly(struct os_crash *disk)
+{
+    struct blockdb *db = NULL;
+    struct error err;
+    int rc = BLOCKDB_OK;
+    int round;
+
+    for (round = 0; rc == BLOCKDB_OK && round < 12; round++) {
+        rc = open_db(disk, &db, &err);
+        if (rc < 0) {
+            return;
+        }
+        if (round % 4 != 3) { /* else it only reads */
+            rc = model_write(&model, db, &err);
+        }
+        if (rc == BLOCKDB_OK && round % 5 == 4) {
+            rc = model_write(&model, db, &err);
+        }
+        if (blockdb_close(db, &err) < 0) {
+            return;
+        }
+    }
+}
+
 /* Opens after a cut; recovery itself is cut a few times before it may finish. */
 static struct blockdb *reopen(struct os_crash *disk)
 {
@@ -95,7 +120,7 @@ static void check_all(struct blockdb *db)
 
 /* One life: a cut at operation nth, recovery, more work, a clean close, one more look. False when
  * the workload ended before the cut. */
-static bool cut_at(uint64_t nth, uint64_t life_seed)
+static bool cut_at(void (*live)(struct os_crash *disk), uint64_t nth, uint64_t life_seed)
 {
     struct os_crash *disk = os_crash_new(life_seed);
     struct blockdb *db;
@@ -105,7 +130,7 @@ static bool cut_at(uint64_t nth, uint64_t life_seed)
 
     model_init(&model, life_seed);
     os_crash_arm(disk, nth);
-    work(disk);
+    live(disk);
     was_cut = os_crash_is_off(disk);
     assert_int_equal(os_crash_restart(disk, life_seed * 31 + nth), BLOCKDB_OK);
     db = reopen(disk);
@@ -135,9 +160,21 @@ static void test_cut_at_operation(void **state)
     uint64_t nth;
 
     (void)state;
-    for (nth = 1 + seed % step; cut_at(nth, seed + nth); nth += step) {
+    for (nth = 1 + seed % step; cut_at(work, nth, seed + nth); nth += step) {
     }
     printf("the workload has about %llu operations\n", (unsigned long long)nth);
+}
+
+static void test_cut_in_short_lives(void **state)
+{
+    unsigned step = test_is_long() ? 1 : 3;
+    uint64_t nth;
+
+    (void)state;
+    for (nth = 1 + seed % step; cut_at(work_shortly, nth, seed + nth); nth += step) {
+    }
+    printf("short lives have about %llu operations\n", (unsigned long long)nth);
+    assert_true(nth > 100);
 }
 
 /* A process that dies loses nothing in any mode: the system has what was acknowledged. */
@@ -175,6 +212,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cut_at_operation),
+        cmocka_unit_test(test_cut_in_short_lives),
         cmocka_unit_test(test_kill),
     };
 

@@ -241,6 +241,57 @@ static void test_allocation_fails(void **state)
     assert_true(nth > step);
 }
 
+/* How many syncs opening, doing this and closing take. */
+static uint64_t syncs_of(struct os_crash *disk, int (*act)(struct blockdb *db, struct error *err))
+{
+    struct os_fault *fault = os_fault_new(os_crash_os(disk));
+    const struct os_fault_plan count_only = {.classes = OS_FAULT_SYNC | OS_FAULT_SYNC_DIR,
+                                             .nth = UINT64_MAX};
+    struct blockdb *db = NULL;
+    struct error err;
+    uint64_t syncs;
+
+    os_fault_arm(fault, &count_only);
+    assert_int_equal(open_db(os_fault_os(fault), &db, &err), BLOCKDB_OK);
+    assert_int_equal(act(db, &err), BLOCKDB_OK);
+    assert_int_equal(blockdb_close(db, &err), BLOCKDB_OK);
+    syncs = os_fault_seen(fault);
+    os_fault_free(fault);
+    return syncs;
+}
+
+static int put_one(struct blockdb *db, struct error *err)
+{
+    static const char value[1000];
+
+    return blockdb_put(db, "key", 3, value, sizeof(value), NULL, NULL, err);
+}
+
+static int only_read(struct blockdb *db, struct error *err)
+{
+    struct blockdb_value value = {0};
+    int rc = blockdb_get(db, "key", 3, NULL, &value, err);
+
+    blockdb_value_deinit(&value);
+    return rc;
+}
+
+/* A command line opens the database for each put. Six syncs: the manifest forgets that the log ends
+ * where it did, the group, its block and the hashes of it, the end of the log, the manifest. */
+static void test_syncs_of_short_lives(void **state)
+{
+    struct os_crash *disk = os_crash_new(seed);
+    int i;
+
+    (void)state;
+    (void)syncs_of(disk, put_one);
+    for (i = 0; i < 45; i++) { /* until the segment of 64 KiB is nearly full */
+        assert_int_equal(syncs_of(disk, put_one), 6);
+        assert_int_equal(syncs_of(disk, only_read), 0);
+    }
+    os_crash_free(disk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +301,7 @@ int main(void)
         cmocka_unit_test(test_disk_is_full_for_a_while),
         cmocka_unit_test(test_full_disk_and_room_again),
         cmocka_unit_test(test_allocation_fails),
+        cmocka_unit_test(test_syncs_of_short_lives),
     };
 
     int failures;

@@ -72,6 +72,7 @@ static void check_create_missing_wal_dir(void)
         {"wal_dir", "/other/wal"}, {"create_missing_wal_dir", "true"}, {NULL, NULL}};
     const struct fixture_option no[] = {
         {"wal_dir", "/other/wal"}, {"create_missing_wal_dir", "false"}, {NULL, NULL}};
+    struct os_crash *copy = NULL;
     struct world w;
     struct error err;
 
@@ -82,6 +83,14 @@ static void check_create_missing_wal_dir(void)
     fixture_must(reopen_with(&w, yes, &err), &err);
     world_get_many(w.db, "key", 10, BLOCKDB_OK); /* all was in the ledger */
     world_put_many(w.db, 10, 10, 100);
+    fixture_must(os_crash_copy(w.disk, &copy), &err);
+    world_free(&w);
+
+    /* A process that dies after that: nobody remembers where the old log ended. */
+    w.disk = copy;
+    w.os = os_crash_os(copy);
+    fixture_must(reopen_with(&w, no, &err), &err);
+    world_get_many(w.db, "key", 20, BLOCKDB_OK);
     world_free(&w);
 }
 

@@ -105,6 +105,52 @@ static void test_sessions(void **state)
     wal_fixture_deinit(&f);
 }
 
+/* Sessions that end in order share a segment, until its room is used up. */
+static void test_sessions_share_a_segment(void **state)
+{
+    struct wal_fixture f;
+    struct wal_seen seen;
+    struct wal_stats stats;
+    size_t i;
+
+    (void)state;
+    wal_fixture_init_memory(&f);
+    f.options.prewrite = true;
+    for (i = 0; i < 40; i++) {
+        assert_int_equal(wal_fixture_open(&f, &seen), 0);
+        assert_int_equal(seen.frames, i * 2);
+        wal_fixture_fill(&f, 2, 1000);
+        wal_get_stats(f.wal, &stats);
+        assert_int_equal(stats.segments_created, i % 28 == 0);
+        assert_int_equal(wal_fixture_close(&f), 0);
+    }
+    assert_int_equal(test_count_files(&f, ".wal"), 2);
+    assert_int_equal(wal_fixture_open(&f, NULL), 0); /* nothing is written: the mark holds */
+    assert_int_equal(wal_fixture_close(&f), 0);
+    f.options.from_seq = f.seq + 5; /* the ledger is ahead: a frame cannot join on to the log */
+    assert_int_equal(wal_fixture_open(&f, NULL), 0);
+    wal_fixture_fill(&f, 1, 10);
+    assert_int_equal(test_count_files(&f, ".wal"), 3);
+    wal_fixture_deinit(&f);
+}
+
+/* The rest of a long segment is not searched, so nothing goes on in it. */
+static void test_long_rest_is_left(void **state)
+{
+    struct wal_fixture f;
+
+    (void)state;
+    wal_fixture_init_memory(&f);
+    f.options.segment_bytes = 4 << 20;
+    assert_int_equal(wal_fixture_open(&f, NULL), 0);
+    wal_fixture_fill(&f, 2, 1000);
+    assert_int_equal(wal_fixture_close(&f), 0);
+    assert_int_equal(wal_fixture_open(&f, NULL), 0);
+    wal_fixture_fill(&f, 2, 1000);
+    assert_int_equal(test_count_files(&f, ".wal"), 2);
+    wal_fixture_deinit(&f);
+}
+
 static void test_from_seq(void **state)
 {
     struct wal_fixture f;
@@ -369,12 +415,20 @@ static void test_end_marks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_empty),     cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_sessions),  cmocka_unit_test(test_from_seq),
-        cmocka_unit_test(test_jump),      cmocka_unit_test(test_large_frames),
-        cmocka_unit_test(test_limits),    cmocka_unit_test(test_long_numbers),
-        cmocka_unit_test(test_read_only), cmocka_unit_test(test_visitor_stops),
-        cmocka_unit_test(test_marker),    cmocka_unit_test(test_end_marks),
+        cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_sessions),
+        cmocka_unit_test(test_from_seq),
+        cmocka_unit_test(test_jump),
+        cmocka_unit_test(test_large_frames),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_long_numbers),
+        cmocka_unit_test(test_read_only),
+        cmocka_unit_test(test_visitor_stops),
+        cmocka_unit_test(test_marker),
+        cmocka_unit_test(test_end_marks),
+        cmocka_unit_test(test_sessions_share_a_segment),
+        cmocka_unit_test(test_long_rest_is_left),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -87,10 +87,24 @@ static int model_open(struct model *m)
     assert_true(recovery.end_seq <= m->end_seq);
     m->end_seq = m->next_seq = m->synced_seq = recovery.end_seq;
     m->position = recovery.end_position;
-    m->options.end_mark.kind = WAL_END_AT_LEAST;
-    m->options.end_mark.position = recovery.end_position;
+    if (m->options.end_mark.kind != WAL_END_EXACT) {
+        m->options.end_mark.kind = WAL_END_AT_LEAST;
+        m->options.end_mark.position = recovery.end_position;
+    }
     m->session++;
     return 0;
+}
+
+/* An exact mark is kept until the first append. */
+static int forget_mark(void *context, struct error *err)
+{
+    struct model *m = context;
+
+    (void)err;
+    assert_int_equal(m->options.end_mark.kind, WAL_END_EXACT);
+    assert_int_equal(m->options.end_mark.position, wal_end_position(m->wal));
+    m->options.end_mark.kind = WAL_END_AT_LEAST;
+    return BLOCKDB_OK;
 }
 
 static int model_append(struct model *m)
@@ -233,6 +247,8 @@ static bool run(uint64_t seed, uint64_t gap, bool helper)
     m->options.helper_thread = helper;
     m->options.visit = check_frame;
     m->options.visit_context = m;
+    m->options.on_first_append = forget_mark;
+    m->options.first_append_context = m;
     assert_int_equal(
         wal_create_dir(os_crash_os(m->disk), m->options.dir, m->options.ledger_id, NULL), 0);
     os_crash_arm(m->disk, gap);

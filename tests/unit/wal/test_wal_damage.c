@@ -333,6 +333,45 @@ static void test_stale_frames(void **state)
     wal_fixture_deinit(&f);
 }
 
+/* Whole frames stand behind a closing frame, cut off once: what is written later must not join on
+ * to them, though their checksums are good and their seqs fit. */
+static void test_stale_frames_behind_close(void **state)
+{
+    struct wal_fixture f;
+    struct wal_seen seen;
+    uint64_t damaged_offset;
+
+    (void)state;
+    wal_fixture_init_memory(&f);
+    f.options.prewrite = true;
+    assert_int_equal(wal_fixture_open(&f, NULL), 0);
+    wal_fixture_fill(&f, 2, 104);
+    assert_int_equal(wal_fixture_close(&f), 0);
+    assert_int_equal(wal_fixture_open(&f, NULL), 0);
+    damaged_offset = WAL_HEADER_BYTES + f.position + 60;
+    f.options.end_mark.kind = WAL_END_AT_LEAST;
+    assert_int_equal(wal_fixture_append(&f, 1, 104), 0);
+    assert_int_equal(wal_fixture_append(&f, 1, 104), 0);
+    assert_int_equal(test_count_files(&f, ".wal"), 1);
+    wal_fixture_kill(&f);
+    test_flip(f.os, "/wal/000001.wal", damaged_offset, 1);
+
+    assert_int_equal(wal_fixture_open(&f, &seen), 0); /* it cuts both off, and writes nothing */
+    assert_int_equal(f.recovery.tail_cut_bytes, 2 * 152);
+    assert_int_equal(seen.frames, 2);
+    assert_int_equal(wal_fixture_close(&f), 0);
+    assert_int_equal(f.options.end_mark.kind, WAL_END_EXACT);
+
+    assert_int_equal(wal_fixture_open(&f, NULL), 0);
+    assert_int_equal(wal_fixture_append(&f, 1, 104), 0);
+    wal_fixture_kill(&f);
+    f.options.end_mark.kind = WAL_END_AT_LEAST;
+    assert_int_equal(wal_fixture_open(&f, &seen), 0);
+    assert_int_equal(seen.frames, 3);
+    assert_int_equal(test_count_files(&f, ".wal"), 2);
+    wal_fixture_deinit(&f);
+}
+
 /* A frame in the wrong place, with good checksums, is damage too. */
 static void test_wrong_order(void **state)
 {
@@ -447,6 +486,7 @@ int main(void)
         cmocka_unit_test(test_missing_segments),
         cmocka_unit_test(test_headers),
         cmocka_unit_test(test_stale_frames),
+        cmocka_unit_test(test_stale_frames_behind_close),
         cmocka_unit_test(test_wrong_order),
         cmocka_unit_test(test_wrong_starts),
     };

@@ -331,24 +331,97 @@ static void test_close_cannot_sync(void **state)
 {
     struct wal_fixture f;
     struct os_fault *fault;
-    uint64_t nth;
 
     (void)state;
-    for (nth = 1; nth <= 2; nth++) { /* what was appended, and the closing frame */
-        wal_fixture_init_memory(&f);
-        fault = os_fault_new(f.os);
-        f.options.os = os_fault_os(fault);
-        assert_int_equal(wal_fixture_open(&f, NULL), 0);
-        wal_fixture_fill(&f, 2, 100);
-        os_fault_arm(fault, &(struct os_fault_plan){.classes = OS_FAULT_SYNC, .nth = nth});
-        assert_int_equal(wal_fixture_close(&f), BLOCKDB_EIO);
-        assert_int_equal(f.options.end_mark.kind, WAL_END_UNKNOWN);
-        os_fault_arm(fault, NULL);
-        assert_int_equal(wal_fixture_open(&f, NULL), 0);
-        assert_int_equal(wal_fixture_close(&f), 0);
-        os_fault_free(fault);
-        wal_fixture_deinit(&f);
-    }
+    wal_fixture_init_memory(&f);
+    fault = os_fault_new(f.os);
+    f.options.os = os_fault_os(fault);
+    assert_int_equal(wal_fixture_open(&f, NULL), 0);
+    wal_fixture_fill(&f, 2, 100);
+    os_fault_arm(fault, &(struct os_fault_plan){.classes = OS_FAULT_SYNC, .nth = 1});
+    assert_int_equal(wal_fixture_close(&f), BLOCKDB_EIO);
+    assert_int_equal(f.options.end_mark.kind, WAL_END_UNKNOWN);
+    os_fault_arm(fault, NULL);
+    assert_int_equal(wal_fixture_open(&f, NULL), 0);
+    assert_int_equal(wal_fixture_close(&f), 0);
+    os_fault_free(fault);
+    wal_fixture_deinit(&f);
+}
+
+/* The keeper of the end mark. */
+struct keeper {
+    int answer;
+    int calls;
+};
+
+static int forget(void *context, struct error *err)
+{
+    struct keeper *keeper = context;
+
+    keeper->calls++;
+    return keeper->answer < 0 ? error_set(err, keeper->answer, "it cannot forget the mark") : 0;
+}
+
+/* Before the first append an exact mark is forgotten, once; else nothing is written. */
+static void test_exact_mark_is_forgotten(void **state)
+{
+    struct keeper keeper = {.answer = BLOCKDB_ENOSPC};
+    struct wal_fixture f;
+    struct wal_seen seen;
+
+    (void)state;
+    wal_fixture_init_memory(&f);
+    f.options.on_first_append = forget;
+    f.options.first_append_context = &keeper;
+    assert_int_equal(wal_fixture_open(&f, NULL), 0);
+    wal_fixture_fill(&f, 2, 100);
+    assert_int_equal(wal_fixture_close(&f), 0);
+    assert_int_equal(keeper.calls, 0); /* there was no exact mark */
+
+    assert_int_equal(wal_fixture_open(&f, NULL), 0);
+    assert_int_equal(wal_fixture_append(&f, 1, 100), BLOCKDB_ENOSPC);
+    assert_int_equal(wal_fixture_append(&f, 1, 100), BLOCKDB_ENOSPC);
+    assert_int_equal(wal_fixture_close(&f), 0);
+    assert_int_equal(wal_fixture_open(&f, &seen), 0); /* the exact mark holds still */
+    assert_int_equal(seen.frames, 2);
+    keeper = (struct keeper){0};
+    wal_fixture_fill(&f, 2, 100);
+    assert_int_equal(keeper.calls, 1);
+    assert_int_equal(wal_fixture_close(&f), 0);
+
+    keeper.answer = BLOCKDB_EIO;
+    assert_int_equal(wal_fixture_open(&f, NULL), 0);
+    assert_int_equal(wal_fixture_append(&f, 1, 100), BLOCKDB_EIO);
+    keeper.answer = 0;
+    assert_int_equal(wal_fixture_append(&f, 1, 100), BLOCKDB_EIO); /* WAL-8 */
+    assert_int_equal(wal_fixture_close(&f), BLOCKDB_EIO);
+    assert_int_equal(wal_fixture_open(&f, &seen), 0);
+    assert_int_equal(seen.frames, 4);
+    wal_fixture_deinit(&f);
+}
+
+/* The closed segment cannot be opened again: the append fails, and nothing was written. */
+static void test_cannot_resume(void **state)
+{
+    struct wal_fixture f;
+    struct os_fault *fault;
+
+    (void)state;
+    wal_fixture_init_memory(&f);
+    fault = os_fault_new(f.os);
+    f.options.os = os_fault_os(fault);
+    f.options.prewrite = true;
+    assert_int_equal(wal_fixture_open(&f, NULL), 0);
+    wal_fixture_fill(&f, 2, 100);
+    assert_int_equal(wal_fixture_close(&f), 0);
+    assert_int_equal(wal_fixture_open(&f, NULL), 0);
+    os_fault_arm(fault, &(struct os_fault_plan){.classes = OS_FAULT_OPEN, .nth = 1});
+    assert_int_equal(wal_fixture_append(&f, 1, 100), BLOCKDB_EIO);
+    assert_int_equal(wal_fixture_close(&f), BLOCKDB_EIO);
+    os_fault_arm(fault, NULL);
+    assert_int_equal(wal_fixture_open(&f, NULL), 0); /* the exact mark holds still */
+    os_fault_free(fault);
+    wal_fixture_deinit(&f);
 }
 
 /* The helper starts writing back what stands unsynced; when that fails, the wal has failed. */
@@ -404,6 +477,7 @@ int main(void)
         cmocka_unit_test(test_sync_is_not_retried), cmocka_unit_test(test_write_meets_full_disk),
         cmocka_unit_test(test_disk_full),           cmocka_unit_test(test_close_cannot_sync),
         cmocka_unit_test(test_write_behind),        cmocka_unit_test(test_helper_cannot_start),
+        cmocka_unit_test(test_cannot_resume),       cmocka_unit_test(test_exact_mark_is_forgotten),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

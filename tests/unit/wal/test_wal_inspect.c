@@ -37,6 +37,7 @@ static void two_sessions(struct wal_fixture *f)
     assert_int_equal(wal_fixture_open(f, NULL), 0);
     wal_fixture_fill(f, 2, 104);
     assert_int_equal(wal_fixture_close(f), 0);
+    f->options.end_mark.kind = WAL_END_AT_LEAST; /* so that the second has a segment of its own */
     assert_int_equal(wal_fixture_open(f, NULL), 0);
     wal_fixture_fill(f, 3, 104);
     wal_fixture_kill(f);
@@ -64,7 +65,7 @@ static void test_intact(void **state)
     assert_int_equal(r.items[3].end_seq, 3);
     assert_int_equal(r.items[3].position, 72 + 152);
     assert_int_equal(r.items[4].kind, WAL_INSPECT_CLOSE);
-    assert_int_equal(r.items[4].synced_position, r.items[4].position);
+    assert_int_equal(r.items[4].synced_position, 0);
     assert_int_equal(r.items[5].kind, WAL_INSPECT_END);
 
     assert_int_equal(inspect(&f, "/wal/000002.wal", &r), 0);
@@ -74,6 +75,32 @@ static void test_intact(void **state)
     assert_int_equal(r.items[1].position, 72 + 2 * 152 + 48);
     assert_int_equal(r.count, 6);
     assert_int_equal(r.items[5].kind, WAL_INSPECT_END);
+    wal_fixture_deinit(&f);
+}
+
+/* A later opening went on behind the closing frame. */
+static void test_resumed(void **state)
+{
+    struct wal_fixture f;
+    struct report r = {0};
+
+    (void)state;
+    wal_fixture_init_memory(&f);
+    f.options.prewrite = true;
+    assert_int_equal(wal_fixture_open(&f, NULL), 0);
+    wal_fixture_fill(&f, 1, 104);
+    assert_int_equal(wal_fixture_close(&f), 0);
+    assert_int_equal(wal_fixture_open(&f, NULL), 0);
+    wal_fixture_fill(&f, 1, 104);
+    assert_int_equal(wal_fixture_close(&f), 0);
+    assert_int_equal(inspect(&f, "/wal/000001.wal", &r), 0);
+    assert_int_equal(r.count, 7);
+    assert_int_equal(r.items[3].kind, WAL_INSPECT_CLOSE);
+    assert_int_equal(r.items[4].kind, WAL_INSPECT_FRAME);
+    assert_int_equal(r.items[4].position, 72 + 152 + 48);
+    assert_int_equal(r.items[4].synced_position, r.items[4].position);
+    assert_int_equal(r.items[5].kind, WAL_INSPECT_CLOSE);
+    assert_int_equal(r.items[6].kind, WAL_INSPECT_END);
     wal_fixture_deinit(&f);
 }
 
@@ -129,6 +156,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_intact),
+        cmocka_unit_test(test_resumed),
         cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_visitor_stops),
     };
