@@ -29,6 +29,9 @@ struct table_verifier {
     size_t shared_at; /* its bytes up to here belong to items */
 };
 
+/* Passes over the page that must come next in the file; it was loaded ahead of its turn. */
+RESULT_MUST_BE_USED int table_verifier_pass(struct table_verifier *v, struct table_handle handle,
+                                            struct error *err);
 /* Loads the page that must come next in the file. */
 RESULT_MUST_BE_USED int table_verifier_take(struct table_verifier *v, struct table_handle handle,
                                             enum table_page_kind kind, struct page **out,
