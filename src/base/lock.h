@@ -44,8 +44,8 @@ enum lock_rank {
     LOCK_RANK_WAL = 70,          /* segment hand-over and the prewriter */
     LOCK_RANK_SEGMENT = 80,      /* ledger segments */
     LOCK_RANK_MAP = 85,          /* the map of newest versions */
-    LOCK_RANK_MEMTABLE = 90,
-    LOCK_RANK_CACHE = 100, /* one shard of a cache */
+    LOCK_RANK_TABLE = 90,        /* what the parts of a verification add up to */
+    LOCK_RANK_CACHE = 100,       /* one shard of a cache */
     LOCK_RANK_IO_BUDGET = 110,
     LOCK_RANK_EPOCH = 120,
     LOCK_RANK_ARENA = 125, /* the free chunks of a pool */

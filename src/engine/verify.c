@@ -66,23 +66,16 @@ static int collect_tables(struct verify *v, struct error *err)
 {
     uint64_t secret[2];
     uint64_t end_seq = 0;
-    uint32_t level;
     size_t i;
     int rc;
 
-    v->tables = mem_calloc(table_set_count(v->state->tables), sizeof(struct table *));
-    if (v->tables == NULL) {
+    if (verify_tables_init(v) < 0) {
         return error_set_no_memory(err);
     }
-    for (level = 0; level < TABLE_LEVELS; level++) {
-        struct table_span span = table_set_level(v->state->tables, level);
+    for (i = 0; i < v->table_count; i++) {
+        uint64_t last = table_facts(v->tables[i].table)->seq_max;
 
-        for (i = 0; i < span.count; i++) {
-            uint64_t last = table_facts(span.tables[i])->seq_max;
-
-            v->tables[v->table_count++] = span.tables[i];
-            end_seq = last + 1 > end_seq ? last + 1 : end_seq;
-        }
+        end_seq = last + 1 > end_seq ? last + 1 : end_seq;
     }
     if (!v->is_whole || end_seq > tip_seq(&v->tip)) {
         return BLOCKDB_OK; /* a part of the ledger cannot be compared with whole tables */
@@ -123,7 +116,7 @@ static uint64_t units_of_stage(const struct verify *v)
 {
     switch (v->stage) {
     case VERIFY_TABLES:
-        return v->table_count;
+        return v->table_units;
     case VERIFY_BLOCKS:
         return verify_blocks_units(v);
     case VERIFY_FILES: {
@@ -351,7 +344,7 @@ int blockdb_verify(struct blockdb *db, const struct blockdb_verify_options *opti
     workers_release_files(db);
     index_check_deinit(&v->index);
     account_subtract(db, ACCOUNT_WORK, v->index_bytes);
-    mem_free(v->tables);
+    verify_tables_deinit(v);
     read_state_unref(v->state);
     cond_deinit(&v->idle);
     mutex_deinit(&v->mu);

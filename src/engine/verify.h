@@ -3,7 +3,8 @@
  * Verification: recomputes all evidence from the stored bytes.
  *
  * Three kinds of work, each in units that threads take one after the other:
- *   tables  every page of every table, and two sums over what the tables say (verify_index.h)
+ *   tables  every page of every table, and two sums over what the tables say (verify_index.h); a
+ *           unit is a part of a table, so that one large table keeps all threads busy
  *   blocks  every value against its commitment, every leaf and every node of the tree against its
  *           tile, batches, block roots, the chain of headers, tree roots; and the same two sums
  *           over what the ledger says
@@ -38,6 +39,15 @@ enum verify_stage {
     VERIFY_DONE,
 };
 
+/* A table of the state, in parts that are units of their own. */
+struct verify_table {
+    struct table *table; /* borrowed from the state */
+    uint64_t first_unit;
+    uint32_t parts;
+    _Atomic uint32_t parts_left;
+    struct table_verification *verification; /* guarded by mu: from the first part to the end */
+};
+
 struct verify {
     /* Constant while threads run. */
     struct blockdb *db;
@@ -51,8 +61,9 @@ struct verify {
     uint64_t sample_key; /* the random numbers are a function of this and the height */
     enum verify_stage stage;
     uint64_t unit_count;
-    struct table **tables; /* of the state, borrowed */
+    struct verify_table *tables;
     size_t table_count;
+    uint64_t table_units;
 
     _Atomic uint64_t next_unit;
     atomic_bool stop;
@@ -78,6 +89,9 @@ uint64_t verify_blocks_units(const struct verify *v);
 RESULT_MUST_BE_USED int verify_tile_hash(struct verify *v, const struct tile_hash *made,
                                          struct error *err);
 RESULT_MUST_BE_USED int verify_table_unit(struct verify *v, uint64_t unit, struct error *err);
+/* Makes the list of tables and their units. ENOMEM. */
+RESULT_MUST_BE_USED int verify_tables_init(struct verify *v);
+void verify_tables_deinit(struct verify *v);
 /* After tables and blocks: the first entry on which they differ, or OK. Slow. */
 RESULT_MUST_BE_USED int verify_index_locate(struct verify *v, struct error *err);
 

@@ -9,7 +9,7 @@
 
 #include <inttypes.h>
 
-/* One table being checked by one thread. */
+/* A part of a table being checked by one thread. */
 struct table_check {
     struct verify *v;
     struct index_sums sums;
@@ -25,18 +25,111 @@ static int visit_item(void *arg, const struct item *item, struct error *err)
     return c->v->index.is_on ? index_check_item(&c->v->index, item, &c->sums, err) : BLOCKDB_OK;
 }
 
-int verify_table_unit(struct verify *v, uint64_t unit, struct error *err)
+int verify_tables_init(struct verify *v)
 {
-    struct table_check check = {.v = v};
-    struct table *table = v->tables[unit];
-    int rc = table_verify(table, visit_item, &check, err);
+    uint32_t level;
+    size_t i;
 
-    index_check_add(&v->index, &check.sums);
+    v->tables = mem_calloc(table_set_count(v->state->tables), sizeof(*v->tables));
+    if (v->tables == NULL) {
+        return BLOCKDB_ENOMEM;
+    }
+    for (level = 0; level < TABLE_LEVELS; level++) {
+        struct table_span span = table_set_level(v->state->tables, level);
+
+        for (i = 0; i < span.count; i++) {
+            struct verify_table *t = &v->tables[v->table_count++];
+
+            t->table = span.tables[i];
+            t->first_unit = v->table_units;
+            t->parts = table_verification_parts(t->table);
+            atomic_init(&t->parts_left, t->parts);
+            v->table_units += t->parts;
+        }
+    }
+    return BLOCKDB_OK;
+}
+
+void verify_tables_deinit(struct verify *v)
+{
+    size_t i;
+
+    for (i = 0; i < v->table_count; i++) {
+        table_verification_free(v->tables[i].verification);
+    }
+    mem_free(v->tables);
+}
+
+/* The table that the unit is a part of. */
+static struct verify_table *table_of_unit(struct verify *v, uint64_t unit)
+{
+    size_t low = 0;
+    size_t high = v->table_count;
+
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+
+        if (v->tables[middle].first_unit <= unit) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return &v->tables[low];
+}
+
+/* The verification of the table, which the first part to come begins. */
+static int begin_table(struct verify *v, struct verify_table *t, struct table_verification **out,
+                       struct error *err)
+{
+    int rc = BLOCKDB_OK;
+
+    mutex_lock(&v->mu);
+    if (t->verification == NULL) {
+        rc = table_verification_new(t->table, &t->verification, err);
+    }
+    *out = t->verification;
+    mutex_unlock(&v->mu);
+    return rc;
+}
+
+/* All parts of the table are good. */
+static int end_table(struct verify *v, struct verify_table *t, struct error *err)
+{
+    struct table_verification *verification;
+    int rc;
+
+    mutex_lock(&v->mu);
+    verification = TAKE(t->verification);
+    mutex_unlock(&v->mu);
+    rc = table_verification_end(verification, err);
+    table_verification_free(verification);
     if (rc == BLOCKDB_OK) {
-        (void)atomic_fetch_add_explicit(&v->bytes_read, table_facts(table)->file_bytes,
+        (void)atomic_fetch_add_explicit(&v->bytes_read, table_facts(t->table)->file_bytes,
                                         memory_order_relaxed);
     }
     return rc;
+}
+
+int verify_table_unit(struct verify *v, uint64_t unit, struct error *err)
+{
+    struct verify_table *t = table_of_unit(v, unit);
+    struct table_check check = {.v = v};
+    struct table_verification *verification = NULL;
+    int rc = begin_table(v, t, &verification, err);
+
+    if (rc == BLOCKDB_OK) {
+        rc = table_verification_part(verification, (uint32_t)(unit - t->first_unit), visit_item,
+                                     &check, err);
+    }
+    index_check_add(&v->index, &check.sums);
+    if (rc < 0) {
+        return rc;
+    }
+    /* Acquire and release: the last one sees what all others have added. */
+    return atomic_fetch_sub_explicit(&t->parts_left, 1, memory_order_acq_rel) == 1
+               ? end_table(v, t, err)
+               : BLOCKDB_OK;
 }
 
 /* ---- Where the sums differ ------------------------------------------------------------------- */
@@ -138,8 +231,8 @@ int verify_index_locate(struct verify *v, struct error *err)
     int rc = BLOCKDB_OK;
 
     for (i = 0; rc == BLOCKDB_OK && i < v->table_count; i++) {
-        l.path = table_path(v->tables[i]);
-        rc = table_verify(v->tables[i], locate_in_item, &l, err);
+        l.path = table_path(v->tables[i].table);
+        rc = table_verify(v->tables[i].table, locate_in_item, &l, err);
     }
     if (rc == BLOCKDB_OK) {
         rc = locate_missing(v, err);

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads a whole table and checks that all of it fits together. */
+/* Walks over pages of a table in the order of the file and checks that all fits together. */
 #include "base/mem.h"
 #include "store/table_verify_priv.h"
-
-#define WINDOW_BYTES ((size_t)1 << 20)
 
 /* ---- Pages in the order of the file --------------------------------------------------------- */
 
@@ -38,6 +36,19 @@ static void see_item(struct table_facts *f, const struct table_item *item)
     f->time_max_ms = item->time_ms > f->time_max_ms ? item->time_ms : f->time_max_ms;
 }
 
+/* Many keys at once, so that threads seldom wait for each other. */
+static void add_to_filter(struct table_verifier *v)
+{
+    size_t i;
+
+    mutex_lock(&v->whole->mu);
+    for (i = 0; i < v->hash_count; i++) {
+        filter_add(&v->whole->filter, v->hashes[i]);
+    }
+    mutex_unlock(&v->whole->mu);
+    v->hash_count = 0;
+}
+
 static int check_item(struct table_verifier *v, struct error *err)
 {
     struct table_item decoded;
@@ -46,7 +57,10 @@ static int check_item(struct table_verifier *v, struct error *err)
 
     table_item_decode(&v->it.page, v->it.body, &decoded);
     see_item(&v->seen.facts, &decoded);
-    filter_add(&v->filter, table_key_hash(keyed_iter_key(&v->it)));
+    v->hashes[v->hash_count++] = table_key_hash(keyed_iter_key(&v->it));
+    if (v->hash_count == TABLE_VERIFIER_HASHES) {
+        add_to_filter(v);
+    }
     rc = table_verifier_older(v, &decoded, err);
     if (rc < 0 || v->visit == NULL) {
         return rc;
@@ -126,7 +140,7 @@ static int check_data(struct table_verifier *v, struct slice separator, struct t
 
 /* ---- Index ---------------------------------------------------------------------------------- */
 
-static int check_partition(struct table_verifier *v, uint32_t i, struct error *err)
+int table_verifier_partition(struct table_verifier *v, uint32_t i, struct error *err)
 {
     struct table_handle handle = keyed_page_handle_at(&v->t->top, i);
     struct keyed_page view;
@@ -150,143 +164,8 @@ static int check_partition(struct table_verifier *v, uint32_t i, struct error *e
     if (rc == BLOCKDB_OK) {
         rc = table_verifier_pass(v, handle, err);
     }
+    add_to_filter(v);
     v->seen.index_partitions++;
     v->seen.index_bytes += handle.len + TABLE_TRAILER_BYTES;
     return rc;
-}
-
-/* ---- Filter --------------------------------------------------------------------------------- */
-
-/* Makes an empty filter of the stored one's shape, once it is known to fit the file. */
-static int prepare_filter(struct table_verifier *v, struct error *err)
-{
-    const struct table_properties *p = &v->t->properties;
-
-    if (p->filter_lines == 0) {
-        return BLOCKDB_OK;
-    }
-    if (p->filter_lines > v->t->file_bytes / FILTER_LINE_BYTES) {
-        return table_corrupt(v->t, p->filter_offset, "the filter is larger than the file", err);
-    }
-    v->filter.lines = mem_calloc(p->filter_lines, FILTER_LINE_BYTES);
-    if (v->filter.lines == NULL) {
-        return error_set_no_memory(err);
-    }
-    v->filter.line_count = p->filter_lines;
-    v->filter.probes = p->filter_probes;
-    return BLOCKDB_OK;
-}
-
-static int check_filter(struct table_verifier *v, struct error *err)
-{
-    const struct table_properties *p = &v->t->properties;
-    uint64_t line;
-
-    for (line = 0; line < p->filter_lines; line += p->filter_unit_lines) {
-        AUTO(page_unref_ptr) struct page *page = NULL;
-        struct table_handle unit = table_filter_unit(v->t, line);
-        int rc = table_verifier_take(v, unit, TABLE_PAGE_FILTER, &page, err);
-
-        if (rc < 0) {
-            return rc;
-        }
-        if (page->len != unit.len ||
-            memcmp(page->data, v->filter.lines + line * FILTER_LINE_BYTES, page->len) != 0) {
-            return table_corrupt(v->t, unit.offset, "the filter is not that of the keys", err);
-        }
-    }
-    return BLOCKDB_OK;
-}
-
-/* ---- The rest ------------------------------------------------------------------------------- */
-
-static bool counts_agree(const struct table_properties *p, const struct table_properties *seen)
-{
-    const struct table_facts *a = &p->facts;
-    const struct table_facts *b = &seen->facts;
-
-    return a->key_count == b->key_count && a->version_count == b->version_count &&
-           a->delete_count == b->delete_count && a->inline_count == b->inline_count &&
-           a->seq_min == b->seq_min && a->seq_max == b->seq_max &&
-           a->time_min_ms == b->time_min_ms && a->time_max_ms == b->time_max_ms &&
-           a->raw_bytes == b->raw_bytes && p->data_pages == seen->data_pages &&
-           p->version_pages == seen->version_pages &&
-           p->index_partitions == seen->index_partitions && p->data_bytes == seen->data_bytes &&
-           p->version_bytes == seen->version_bytes && p->index_bytes == seen->index_bytes;
-}
-
-/* Reads what table_open() read once more from the disk, and compares. */
-static int check_tail(struct table_verifier *v, struct error *err)
-{
-    AUTO(page_unref_ptr) struct page *top = NULL;
-    AUTO(page_unref_ptr) struct page *properties = NULL;
-    struct table_footer footer;
-    int rc = table_read_frame(v->t, &footer, err);
-
-    if (rc == BLOCKDB_OK) {
-        rc = table_verifier_take(v, footer.top_index, TABLE_PAGE_TOP_INDEX, &top, err);
-    }
-    if (rc == BLOCKDB_OK) {
-        rc = table_verifier_take(v, footer.properties, TABLE_PAGE_PROPERTIES, &properties, err);
-    }
-    if (rc < 0) {
-        return rc;
-    }
-    if (!slice_equal(page_slice(top), page_slice(v->t->top_page)) ||
-        v->expect + TABLE_FOOTER_BYTES != v->t->file_bytes) {
-        return table_corrupt(v->t, footer.top_index.offset, "the end of the file has changed", err);
-    }
-    if (!counts_agree(&v->t->properties, &v->seen)) {
-        return table_corrupt(v->t, footer.properties.offset,
-                             "the properties are not those of the content", err);
-    }
-    return BLOCKDB_OK;
-}
-
-static int check_all(struct table_verifier *v, struct error *err)
-{
-    uint32_t i;
-    int rc = prepare_filter(v, err);
-
-    for (i = 0; rc == BLOCKDB_OK && i < v->t->top.entry_count; i++) {
-        rc = check_partition(v, i, err);
-    }
-    if (rc == BLOCKDB_OK) {
-        keyed_iter_last(&v->it); /* of the last page */
-        if (!slice_equal(keyed_iter_key(&v->it), buf_slice(&v->t->properties.facts.key_max))) {
-            rc = table_corrupt(v->t, v->data->offset,
-                               "the highest key is not that of the properties", err);
-        }
-    }
-    if (rc == BLOCKDB_OK) {
-        rc = check_filter(v, err);
-    }
-    return rc == BLOCKDB_OK ? check_tail(v, err) : rc;
-}
-
-static void verifier_deinit(struct table_verifier *v)
-{
-    page_unref(v->partition);
-    page_unref(v->data);
-    page_unref(v->shared);
-    table_window_deinit(&v->window);
-    filter_deinit(&v->filter);
-    buf_deinit(&v->separator);
-}
-
-int table_verify(struct table *table, table_visit_fn visit, void *arg, struct error *err)
-{
-    AUTO(verifier_deinit)
-    struct table_verifier v = {
-        .t = table,
-        .visit = visit,
-        .arg = arg,
-        .expect = TABLE_HEADER_BYTES,
-        .seen.facts = {.seq_min = UINT64_MAX, .time_min_ms = UINT64_MAX},
-    };
-
-    if (table_window_init(&v.window, WINDOW_BYTES) < 0) {
-        return error_set_no_memory(err);
-    }
-    return check_all(&v, err);
 }
