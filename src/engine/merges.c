@@ -133,6 +133,27 @@ static void collect_inputs(const struct read_state *state, const struct merge_jo
     }
 }
 
+/* A merge needs the items of its tables alone, and makes filters anew. That one was damaged would
+ * be forgotten with its file, although the disk that did it stays. */
+static int check_filters(struct blockdb *db, struct table *const *tables, size_t count,
+                         struct error *err)
+{
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        int rc = table_check_filter(tables[i], err);
+
+        if (rc == BLOCKDB_ECORRUPT || rc == BLOCKDB_EIO) {
+            event_tell(db, BLOCKDB_EVENT_WARNING, "merge",
+                       "a filter is damaged and is made anew from the keys; check the disk: %s",
+                       err->message);
+        } else if (rc < 0) {
+            return rc;
+        }
+    }
+    return BLOCKDB_OK;
+}
+
 static int rewrite(struct blockdb *db, const struct read_state *state, const struct merge_job *job,
                    struct merge_result *result, struct error *err)
 {
@@ -146,6 +167,10 @@ static int rewrite(struct blockdb *db, const struct read_state *state, const str
         return error_set_no_memory(err);
     }
     collect_inputs(state, job, tables, inputs);
+    rc = check_filters(db, tables, job->number_count, err);
+    if (rc < 0) {
+        return rc;
+    }
     install_merge_options(db, &options);
     options.level = job->target_level;
     options.table_bytes_max = job->table_bytes_max;

@@ -172,18 +172,21 @@ typedef int (*table_visit_fn)(void *arg, const struct item *item, struct error *
 RESULT_MUST_BE_USED int table_verify(struct table *table, table_visit_fn visit, void *arg,
                                      struct error *err);
 
-/* The same in parts, which any threads may verify in any order and beside each other; visits come
- * in key order within a part. Borrows the table until it is freed. ENOMEM, ECORRUPT. */
+/* Reads the filter past the caches and checks its checksums: ECORRUPT names the first page that is
+ * damaged. Whether it is the filter of the keys is what table_verify() sees. */
+RESULT_MUST_BE_USED int table_check_filter(struct table *table, struct error *err);
+
+/* table_verify() in parts, which any threads may verify in any order and beside each other; visits
+ * come in key order within a part. Borrows the table until it is freed. ENOMEM, ECORRUPT. */
 struct table_verification;
-RESULT_MUST_BE_USED int table_verification_new(struct table *table,
-                                               struct table_verification **out, struct error *err);
+RESULT_MUST_BE_USED int table_verification_new(struct table *table, struct table_verification **out,
+                                               struct error *err);
 void table_verification_free(struct table_verification *v);
 /* How many parts a table has, at least one. */
 uint32_t table_verification_parts(const struct table *table);
 /* Verifies part number `part`, once. */
 RESULT_MUST_BE_USED int table_verification_part(struct table_verification *v, uint32_t part,
-                                                table_visit_fn visit, void *arg,
-                                                struct error *err);
+                                                table_visit_fn visit, void *arg, struct error *err);
 /* Verifies what is behind all parts and what they make together: when every part was good. */
 RESULT_MUST_BE_USED int table_verification_end(struct table_verification *v, struct error *err);
 

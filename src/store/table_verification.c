@@ -32,6 +32,28 @@ static int prepare_filter(struct table_verification *v, struct error *err)
     return BLOCKDB_OK;
 }
 
+int table_check_filter(struct table *table, struct error *err)
+{
+    const struct table_properties *p = &table->properties;
+    AUTO(table_window_deinit) struct table_window window = {0};
+    uint64_t line;
+    int rc = BLOCKDB_OK;
+
+    if (p->filter_lines > 0 && table_window_init(&window, WINDOW_BYTES) < 0) {
+        return error_set_no_memory(err);
+    }
+    for (line = 0; rc == BLOCKDB_OK && line < p->filter_lines; line += p->filter_unit_lines) {
+        AUTO(page_unref_ptr) struct page *page = NULL;
+        struct table_handle unit = table_filter_unit(table, line);
+
+        rc = table_page_load(table, unit, TABLE_PAGE_FILTER, &window, &page, err);
+        if (rc == BLOCKDB_OK && page->len != unit.len) {
+            rc = table_corrupt(table, unit.offset, "it is not of the length of its place", err);
+        }
+    }
+    return rc;
+}
+
 static int check_filter(struct table_verifier *v, struct error *err)
 {
     const struct table_properties *p = &v->t->properties;

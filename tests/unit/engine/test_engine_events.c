@@ -4,8 +4,10 @@
  */
 #include "base/mem.h"
 #include "common/test_env.h"
+#include "engine/db.h"
 #include "engine/open.h"
 #include "engine_world.h"
+#include "store/table_priv.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -143,6 +145,53 @@ static void a_new_wal_directory_is_told(void **state)
     os_crash_free(w.disk);
 }
 
+/* Where the first page of the table's filter stands. */
+static uint64_t filter_offset(struct blockdb *db, char out_path[512])
+{
+    struct read_state *state = db_read_state_ref(db);
+    struct table *table = table_set_level(state->tables, 0).tables[0];
+    uint64_t offset = table_filter_unit(table, 0).offset;
+
+    assert_true(table->properties.filter_lines > 0);
+    (void)snprintf(out_path, 512, "%s", table_path(table));
+    read_state_unref(state);
+    return offset;
+}
+
+/* A merge makes a new filter; that the old one was damaged is told. */
+static void a_damaged_filter_is_told_by_a_merge(void **state)
+{
+    struct heard heard = {{0}};
+    struct blockdb_options *options = fixture_options(NULL);
+    struct blockdb *db = NULL;
+    struct error err;
+    struct world w;
+    char path[512];
+    uint64_t offset;
+    int round;
+
+    (void)state;
+    world_new(&w, "wal_sync_mode", "group", NULL);
+    for (round = 0; round < 2; round++) {
+        world_put_many(w.db, (unsigned)round * 50, 100, 100);
+        world_flush(w.db);
+    }
+    offset = filter_offset(w.db, path);
+    fixture_close(w.db);
+    fixture_must(os_crash_flip(w.disk, path, offset + 5, 0x10, &err), &err);
+
+    blockdb_options_set_event_cb(options, listen, &heard);
+    fixture_must(db_open(w.os, "/db", options, 0, &db, &err), &err);
+    assert_int_equal(blockdb_verify(db, NULL, NULL, &err), BLOCKDB_ECORRUPT);
+    fixture_must(blockdb_compact(db, true, NULL, NULL, &err), &err);
+    assert_heard(&heard, "warning merge: a filter is damaged");
+    assert_heard(&heard, path);
+    fixture_must(blockdb_verify(db, NULL, NULL, &err), &err);
+    fixture_must(blockdb_close(db, &err), &err);
+    blockdb_options_free(options);
+    os_crash_free(w.disk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +199,7 @@ int main(void)
         cmocka_unit_test(a_torn_wal_is_told),
         cmocka_unit_test(a_torn_ledger_is_told),
         cmocka_unit_test(a_new_wal_directory_is_told),
+        cmocka_unit_test(a_damaged_filter_is_told_by_a_merge),
     };
 
     world_seed = test_seed();
