@@ -14,13 +14,12 @@
 
 #define STAGING_BYTES_MIN (64u * 1024)
 #define STAGING_BYTES_KEPT (4u * 1024 * 1024) /* a larger buffer is freed after its use */
-#define HINT_BYTES                                                                                 \
-    (4u * 1024 * 1024) /* so much may stand unsynced before write-back is started                  \
-                        */
+/* So much may stand unsynced before write-back is started. */
+#define HINT_BYTES (4u * 1024 * 1024)
 /* So many syncs of that quarter make it worth writing the next segment twice. */
 #define SYNCS_FOR_ZEROS 16
-#define PREPARE_AHEAD_DIVISOR 4 /* prepare the next segment when a quarter of this one is written  \
-                                 */
+/* The next segment is prepared when a quarter of this one is written. */
+#define PREPARE_AHEAD_DIVISOR 4
 
 /* Room for one frame and a start frame before it. */
 static int reserve_staging(struct wal *wal, uint64_t frame_bytes, struct error *err)
