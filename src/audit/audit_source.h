@@ -49,10 +49,11 @@ struct audit_source {
 /* A directory of static files. It need not exist before the first read. ENOMEM. */
 RESULT_MUST_BE_USED int audit_source_of_dir(struct os *os, const char *dir,
                                             struct audit_source **out, struct error *err);
-/* The prefix of a log on the network, "https://example.org/log". EINVAL: no such URL. EUNSUPPORTED
- * comes with the first read when that needs libssl or zlib, and it is not installed. */
-RESULT_MUST_BE_USED int audit_source_of_url(const char *url, struct audit_source **out,
-                                            struct error *err);
+/* The prefix of a log on the network, "https://example.org/log"; ca_file has the certificates to
+ * trust, NULL: the system's. EINVAL: no such URL. With the first read come EUNSUPPORTED, when that
+ * needs libssl or zlib and it is not installed, and EINVAL for a ca_file that cannot be used. */
+RESULT_MUST_BE_USED int audit_source_of_url(const char *url, const char *ca_file,
+                                            struct audit_source **out, struct error *err);
 /* An open database; dir is its directory, for messages. A database without a signed head delivers
  * the text of an unsigned checkpoint: that of its sealed head. ENOMEM. */
 RESULT_MUST_BE_USED int audit_source_of_database(struct blockdb *db, const char *dir,

@@ -12,6 +12,11 @@
 #define TIMEOUT_MS 60000
 #define CONNECT_TIMEOUT_MS 15000
 
+struct url_source {
+    struct audit_source base;
+    char *ca_file; /* owned, or NULL */
+};
+
 struct url_connection {
     struct http *http;
     struct http_response response;
@@ -33,10 +38,11 @@ static void url_disconnect(struct audit_source *source, void *connection)
 
 static int url_connect(struct audit_source *source, void **out_connection, struct error *err)
 {
-    static const struct http_options options = {
+    const struct http_options options = {
         .body_max = BODY_LEN_MAX,
         .timeout_ms = TIMEOUT_MS,
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
+        .ca_file = ((struct url_source *)source)->ca_file,
     };
     struct url_connection *c = mem_calloc(1, sizeof(*c));
     int rc;
@@ -118,6 +124,7 @@ static int url_read_tile(struct audit_source *source, void *connection, const st
 
 static void url_free(struct audit_source *source)
 {
+    mem_free(((struct url_source *)source)->ca_file);
     mem_free(source);
 }
 
@@ -129,23 +136,26 @@ static const struct audit_source_ops url_ops = {
     .free = url_free,
 };
 
-int audit_source_of_url(const char *url, struct audit_source **out, struct error *err)
+int audit_source_of_url(const char *url, const char *ca_file, struct audit_source **out,
+                        struct error *err)
 {
-    struct audit_source *source;
-    char *place;
+    struct url_source *source;
 
     if (!http_url_valid(url)) {
         return error_set(err, BLOCKDB_EINVAL,
                          "'%.200s' is no URL of a log, such as https://example.org/log", url);
     }
     source = mem_calloc(1, sizeof(*source));
-    place = mem_strdup(url);
-    if (source == NULL || place == NULL) {
-        mem_free(source);
-        mem_free(place);
+    if (source == NULL) {
         return error_set_no_memory(err);
     }
-    *source = (struct audit_source){.ops = &url_ops, .place = place};
-    *out = source;
+    source->base.ops = &url_ops;
+    source->base.place = mem_strdup(url);
+    source->ca_file = ca_file != NULL ? mem_strdup(ca_file) : NULL;
+    if (source->base.place == NULL || (ca_file != NULL && source->ca_file == NULL)) {
+        audit_source_free(&source->base);
+        return error_set_no_memory(err);
+    }
+    *out = &source->base;
     return BLOCKDB_OK;
 }

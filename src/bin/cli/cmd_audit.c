@@ -24,7 +24,7 @@ static int open_source(struct cli *cli, struct audit_source **out, struct error 
         return error_set(err, BLOCKDB_EINVAL, "options --log and --data-dir exclude each other");
     }
     if (http_url_valid(log)) {
-        return audit_source_of_url(log, out, err);
+        return audit_source_of_url(log, args_value(&cli->args, "cacert"), out, err);
     }
     return audit_source_of_dir(cli->os, log, out, err);
 }
