@@ -124,16 +124,19 @@ int server_check_files(const struct server_config *config, struct logger *logger
     }
     if (limit.rlim_cur < sockets + FILES_OF_ENGINE_MIN) {
         return error_set(err, BLOCKDB_ELIMIT,
-                         "max_connections is %u, but this process may open only %" PRIu64
-                         " files: raise the limit (LimitNOFILE=, ulimit -n) or lower "
-                         "max_connections",
-                         config->max_connections, (uint64_t)limit.rlim_cur);
+                         "max_connections %u needs %" PRIu64
+                         " open files, but this process may open only %" PRIu64
+                         ": raise the limit (LimitNOFILE=, ulimit -n) or lower max_connections",
+                         config->max_connections, (uint64_t)(sockets + FILES_OF_ENGINE_MIN),
+                         (uint64_t)limit.rlim_cur);
     }
     if (limit.rlim_cur < sockets + FILES_OF_ENGINE_USUAL) {
         logger_write(logger, LOGGER_WARNING, "server",
                      "max_connections (%u) leaves few of the %" PRIu64
-                     " files this process may open to the database: raise LimitNOFILE",
-                     config->max_connections, (uint64_t)limit.rlim_cur);
+                     " files this process may open to the database: raise LimitNOFILE to %" PRIu64
+                     " or more",
+                     config->max_connections, (uint64_t)limit.rlim_cur,
+                     (uint64_t)(sockets + FILES_OF_ENGINE_USUAL));
     }
     return BLOCKDB_OK;
 }

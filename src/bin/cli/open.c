@@ -270,10 +270,11 @@ static int open_directory(struct cli *cli, struct error *err)
     rc = open_and_wait(cli, dir, limit_ns, err);
     if (rc == BLOCKDB_ENOTFOUND) {
         /* Not "not found", which scripts take for a missing key. */
-        return error_set(err, BLOCKDB_EFOREIGN,
-                         "there is no database in '%s': check --data-dir; put, batch, import and "
-                         "shell create one",
-                         dir);
+        return error_set(
+            err, BLOCKDB_EFOREIGN,
+            "there is no database in '%s': check --data-dir; put, batch, import, shell "
+            "and user add create one",
+            dir);
     }
     if (rc < 0) {
         return rc;
