@@ -147,6 +147,8 @@ struct blockdb_client_figures {
     uint64_t connects;    /* connections made */
     uint64_t connections; /* open now */
     uint64_t in_use;      /* of these, by a call */
+    uint64_t failures;    /* calls that the server answered with a failure of its own: BLOCKDB_EIO
+                             without one is a connection that is not there or broke */
 };
 /* Counters of this client, for monitoring. */
 void blockdb_client_figures_get(struct blockdb_client *client,

@@ -215,10 +215,15 @@ static int refusal(struct ask *ask, struct error *err)
 {
     struct url url = client_endpoint(ask->client, ask->endpoint);
     char text[URL_TEXT_BYTES];
+    int rc;
 
     (void)snprintf(text, sizeof(text), url.is_ipv6 ? "%s://[%s]:%u" : "%s://%s:%u",
                    url.is_https ? "https" : "http", url.host, (unsigned)url.port);
-    return refusal_of(&ask->slot->answer, text, err);
+    rc = refusal_of(&ask->slot->answer, text, err);
+    if (rc == BLOCKDB_EIO) {
+        atomic_fetch_add_explicit(&ask->client->failures, 1, memory_order_relaxed);
+    }
+    return rc;
 }
 
 int ask_run(struct ask *ask, struct error *err)

@@ -209,6 +209,7 @@ void blockdb_client_figures_get(struct blockdb_client *client,
     all.retries = atomic_load_explicit(&client->retries, memory_order_relaxed);
     all.redirects = atomic_load_explicit(&client->redirects, memory_order_relaxed);
     all.connects = atomic_load_explicit(&client->connects, memory_order_relaxed);
+    all.failures = atomic_load_explicit(&client->failures, memory_order_relaxed);
     all.connections = connections > 0 ? (uint64_t)connections : 0;
     mutex_lock(&client->mu);
     all.in_use = client->slot_count - client->idle_count;

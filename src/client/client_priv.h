@@ -68,7 +68,7 @@ struct blockdb_client {
     unsigned preferred; /* where the next call goes first: the leader, as far as known */
 
     /* Counters, relaxed. */
-    _Atomic uint64_t requests, retries, redirects, connects;
+    _Atomic uint64_t requests, retries, redirects, connects, failures;
     _Atomic int64_t connections;
 };
 

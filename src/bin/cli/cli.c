@@ -6,6 +6,7 @@
 #include "config/config.h"
 #include "os/os.h"
 
+#include <blockdb/client.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,6 +157,17 @@ static bool needs_database(const struct cli *cli)
            (command->instead == NULL || !args_has(&cli->args, command->instead));
 }
 
+/* How often the server has failed itself, and said so. */
+static uint64_t server_failures(const struct cli *cli)
+{
+    struct blockdb_client_figures figures = {.size = sizeof(figures)};
+
+    if (cli->source != NULL && cli->db == NULL) {
+        blockdb_client_figures_get(source_client(cli->source), &figures);
+    }
+    return figures.failures;
+}
+
 /* A connection that could not be made or broke: what to do about it, and its own exit code. */
 static void explain_connection(struct cli *cli, struct error *err)
 {
@@ -176,6 +188,7 @@ static int run_command(struct cli *cli, struct error *err)
     int rc = choose_format(cli, err);
     int finished;
     struct error out_err = {0};
+    uint64_t failures = server_failures(cli);
 
     cli->lost_connection = false;
     cli->failed_here = false;
@@ -186,7 +199,7 @@ static int run_command(struct cli *cli, struct error *err)
         rc = command->run(cli, err);
     }
     if (rc == BLOCKDB_EIO && cli->source != NULL && cli->db == NULL && !out_failed(&cli->out) &&
-        !cli->failed_here) {
+        !cli->failed_here && server_failures(cli) == failures) {
         explain_connection(cli, err);
     }
     finished = out_finish(&cli->out, &out_err);

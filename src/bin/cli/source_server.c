@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define KEYS_MAX 8
+#define KEYS_MAX BLOCKDB_TRUST_KEYS_MAX /* ARGS_OPTIONS_MAX is no more */
 
 struct server_source {
     struct source base;

@@ -14,7 +14,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'server'))
-from server_harness import Server  # noqa: E402
+from server_harness import Server, wait_for  # noqa: E402
 
 PROGRAM, CLI, SUITE, EXAMPLES = None, None, None, []  # set by main()
 PATIENCE = 60
@@ -224,6 +224,10 @@ class Evidence(Case):
         self.assertEqual(self.cli('get', 'a', '--verify', '--key', self.vkey), '2')
         self.assertEqual(self.cli('get', 'a', '--verify', '--key', self.vkey, '--at', seq), '1')
         self.assertIn('--key', self.cli('get', 'a', '--verify', code=2))
+        others = [run(CLI, 'keygen', '--origin', 'example.org/log', '--out',
+                      self.path('key%d' % i)).stdout.decode().strip() for i in range(20)]
+        keys = [word for key in (*others, self.vkey) for word in ('--key', key)]
+        self.assertEqual(self.cli('get', 'a', '--verify', *keys), '2')
         self.cli('verify')
 
     def test_another_history(self):
@@ -245,6 +249,23 @@ class Evidence(Case):
             self.assertIn('--forget-pin', self.cli(*args, env=env, code=5))
         self.cli('--forget-pin', 'checkpoint', env=env)
         self.cli('checkpoint', env=env)
+
+
+class BrokenServer(Case):
+    def test_its_failure_is_no_lost_connection(self):
+        self.cli('put', 'a', '1')
+        wal = os.path.join(self.server.data_dir, 'wal')
+        os.rename(wal, wal + '.gone')
+        value = self.path('value')
+        with open(value, 'wb') as f:
+            f.write(b'x' * 4000000)
+        for i in range(100):
+            done = run(CLI, 'put', 'k%d' % i, '@' + value, env=self.environment())
+            if done.returncode != 0:
+                break
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertNotIn(b'is a server running', done.stderr)
+        os.rename(wal + '.gone', wal)
 
 
 class Secrets(unittest.TestCase):
@@ -302,6 +323,31 @@ class Secrets(unittest.TestCase):
             self.assertEqual(done.returncode, 6, 'a certificate of another name was accepted')
             with open(server.log_path, 'rb') as f:
                 self.assertNotIn(token, f.read())
+
+    def test_audit(self):
+        done = self.cli('keygen', '--origin', 'example.org/log', '--out', self.path('log.key'))
+        vkey = done.stdout.decode().strip()
+        config = ('[server]\nresp_port = 0\n[ledger]\norigin = "example.org/log"\n'
+                  'signing_key_file = "%s"\n[security]\ntls_cert = "%s"\ntls_key = "%s"\n'
+                  % (self.path('log.key'), self.path('cert'), self.path('key')))
+        with Server(PROGRAM, config, wait=False) as server:
+            wait_for(lambda: os.path.exists(server.port_path) and
+                     os.path.getsize(server.port_path), 'a port')
+            with open(server.port_path, encoding='ascii') as f:
+                url = 'https://localhost:%s' % f.readline().strip()
+            trusted = ('--cacert', self.path('cert'))
+            for command in (('put', 'k', 'v'), ('checkpoint',)):
+                done = self.cli('--url', url, *trusted, *command)
+                self.assertEqual(done.returncode, 0, done.stderr)
+            audit = ('audit', '--log', url, '--state', self.path('seen'), '--key', vkey)
+            done = self.cli(*trusted, *audit)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            done = self.cli(*audit)
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertIn(b'--cacert', done.stderr)
+            done = self.cli('--cacert', self.path('none'), *audit)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn(self.path('none').encode(), done.stderr)
 
 
 class Restarts(Case):
