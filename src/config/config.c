@@ -16,10 +16,12 @@
 
 #define NUMBER_TEXT_MAX 24
 #define DATABASE "database"
+#define KEYS_MAX 256
 
 struct config {
     struct blockdb_options *database; /* and [ledger] */
     char *own[CONFIG_OWN_KEYS_MAX];   /* by own key; owned; NULL: the default */
+    char *where[KEYS_MAX];            /* by key of all tables; owned; NULL: in no file */
 };
 
 struct config *config_new(void)
@@ -47,6 +49,9 @@ void config_free(struct config *config)
     for (i = 0; i < config_own_count(); i++) {
         mem_free(config->own[i]);
     }
+    for (i = 0; i < KEYS_MAX; i++) {
+        mem_free(config->where[i]);
+    }
     blockdb_options_free(config->database);
     mem_free(config);
 }
@@ -72,6 +77,31 @@ static int own_set(struct config *config, size_t key, const char *value, struct 
     mem_free(config->own[key]);
     config->own[key] = copy;
     return BLOCKDB_OK;
+}
+
+/* The position of a key among those of all tables, or config_key_count(). */
+static size_t key_index(const char *section, const char *name)
+{
+    size_t i;
+
+    for (i = 0; i < config_key_count(); i++) {
+        struct config_key key = config_key_at(i);
+
+        if (strcmp(key.section, section) == 0 && strcmp(key.name, name) == 0) {
+            break;
+        }
+    }
+    ASSERT(i < KEYS_MAX);
+    return i;
+}
+
+/* Notes where a key that is known was set; takes where. */
+static void where_note(struct config *config, const char *section, const char *key, char *where)
+{
+    size_t i = key_index(section, key);
+
+    mem_free(config->where[i]);
+    config->where[i] = where;
 }
 
 /* Sets one key; section is a known one. */
@@ -106,11 +136,16 @@ int config_set(struct config *config, const char *name, const char *value, struc
 {
     char section[64];
     const char *key = name_split(name, section, sizeof(section));
+    int rc;
 
     if (!config_section_known(section)) {
         return config_section_unknown(section, err);
     }
-    return key_set(config, section, key, value, err);
+    rc = key_set(config, section, key, value, err);
+    if (rc == BLOCKDB_OK) {
+        where_note(config, section, key, NULL);
+    }
+    return rc;
 }
 
 const char *config_get(const struct config *config, const char *name)
@@ -135,6 +170,15 @@ bool config_is_set(const struct config *config, const char *name)
         return config->own[own] != NULL;
     }
     return config_key_find(section, key, NULL) && options_is_set(config->database, key);
+}
+
+const char *config_where(const struct config *config, const char *name)
+{
+    char section[64];
+    const char *key = name_split(name, section, sizeof(section));
+    const char *where = config->where[key_index(section, key)];
+
+    return where != NULL ? where : "";
 }
 
 const struct blockdb_options *config_database(const struct config *config)
@@ -264,6 +308,20 @@ struct file_walk {
     const char *name;
 };
 
+/* Remembers where a key was set. */
+static int item_note(const struct file_walk *walk, const struct toml_item *item, struct error *err)
+{
+    size_t size = strlen(walk->name) + NUMBER_TEXT_MAX;
+    char *where = mem_alloc(size);
+
+    if (where == NULL) {
+        return error_set_no_memory(err);
+    }
+    (void)snprintf(where, size, "%s:%u", walk->name, item->line);
+    where_note(walk->config, item->table, item->key, where);
+    return BLOCKDB_OK;
+}
+
 static int file_visit(void *context, const struct toml_item *item, struct error *err)
 {
     const struct file_walk *walk = context;
@@ -272,7 +330,7 @@ static int file_visit(void *context, const struct toml_item *item, struct error 
     if (rc < 0) {
         return error_wrap(err, rc, "%s:%u", walk->name, item->line);
     }
-    return BLOCKDB_OK;
+    return item->table[0] != '\0' ? item_note(walk, item, err) : BLOCKDB_OK;
 }
 
 int config_apply_text(struct config *config, struct slice text, const char *name, struct error *err)

@@ -90,6 +90,9 @@ bool config_bool(const struct config *config, const char *name);
 
 /* Whether a file, the environment or a flag has set that key. */
 bool config_is_set(const struct config *config, const char *name);
+/* Where the value in force stands, as "file:line"; "" when no file has set it, or a later flag or
+ * variable did. Borrowed until the next change. */
+const char *config_where(const struct config *config, const char *name);
 
 /* The tables [database] and [ledger]; borrowed. */
 const struct blockdb_options *config_database(const struct config *config);

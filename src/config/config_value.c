@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "config/config_form.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -156,6 +157,11 @@ int config_value_parse(const struct config_key *row, const char *text, char **ou
     }
     if (strcmp(row->type, "list") == 0) {
         list_tidy(copy);
+    }
+    rc = config_form_check(row, copy, err);
+    if (rc < 0) {
+        mem_free(copy);
+        return error_wrap(err, rc, "option %s", row->name);
     }
     *out_value = copy;
     return BLOCKDB_OK;

@@ -165,6 +165,9 @@ void os_sleep_ns(struct os *os, uint64_t ns);
 /* How many processors this process may use: its affinity mask, and the quota of its control group,
  * rounded up; at least 1. Reads files: not for hot paths. */
 unsigned os_processor_count(void);
+/* Whether this process may write a file, or in a directory, that is there. An answer for messages:
+ * who writes still has to expect a refusal. */
+bool os_may_write(const char *path);
 
 /* While a scope is entered, reads of the calling thread ask the page cache first, and what they
  * found is counted; with no_wait a read that the page cache cannot answer fails with EWOULDBLOCK

@@ -183,6 +183,7 @@ static void read_cluster(struct server_config *c, const struct config *config)
     c->is_clustered = config_is_set(config, "cluster.peers") ||
                       config_is_set(config, "cluster.heartbeat_interval") ||
                       config_is_set(config, "cluster.election_timeout");
+    c->is_peer_port_set = peer_port != 0;
     c->peer_port = (uint16_t)(peer_port != 0 ? peer_port : c->port + 1u);
 }
 
@@ -218,6 +219,12 @@ static int check_server(const struct server_config *c, struct error *err)
     if (c->resp_port != 0 && c->resp_port == c->port) {
         return error_set(err, BLOCKDB_EINVAL,
                          "options port and resp_port must not be the same (%u)", c->port);
+    }
+    if (c->is_peer_port_set && (c->peer_port == c->port || c->peer_port == c->resp_port)) {
+        return error_set(err, BLOCKDB_EINVAL,
+                         "option peer_port (%u) must not be the same as port or resp_port: write "
+                         "one that is free, or 0",
+                         c->peer_port);
     }
     return BLOCKDB_OK;
 }

@@ -85,6 +85,7 @@ struct server_config {
     uint64_t transaction_timeout;
     uint64_t two_pc_timeout;
     uint16_t peer_port;
+    bool is_peer_port_set;
 
     /* Private: what the texts above are in. */
     char *texts[16];

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "config/config.h"
 #include "os/os.h"
+#include "server/config_paths.h"
 #include "server/server_priv.h"
 
 #include <netinet/in.h>
@@ -121,6 +122,27 @@ static int unix_listen(struct server *s, const char *path, struct error *err)
     return rc;
 }
 
+/* Whether no two of the hosts are the same address. */
+static int face_check_twice(const struct face *face, struct error *err)
+{
+    char one[LISTENER_ADDRESS_BYTES];
+    char other[LISTENER_ADDRESS_BYTES];
+    size_t i;
+    size_t j;
+
+    for (i = 0; i < face->count; i++) {
+        listener_format(&face->addresses[i], one);
+        for (j = 0; j < i; j++) {
+            listener_format(&face->addresses[j], other);
+            if (strcmp(one, other) == 0) {
+                return error_set(err, BLOCKDB_EINVAL, "'%s' is listened on twice: name it once",
+                                 one);
+            }
+        }
+    }
+    return BLOCKDB_OK;
+}
+
 /* Whether hosts may be listened on as [security] says (SERVER-2). */
 static int hosts_check(const struct config *config, const char *const *hosts, size_t count,
                        struct error *err)
@@ -129,26 +151,10 @@ static int hosts_check(const struct config *config, const char *const *hosts, si
     struct face face = {0};
     int rc = face_resolve(&face, hosts, count, 0, err);
 
-    return rc == BLOCKDB_OK ? face_check(&none, &face, err) : rc;
-}
-
-/* Files that are read when a server starts. What is in them is looked at then. */
-static int check_named_files(struct os *os, const struct config *config, struct error *err)
-{
-    static const char *const keys[] = {"ledger.signing_key_file", "ledger.witness_policy_file",
-                                       "security.admin_token_file"};
-    struct os_stat unused;
-    size_t i;
-
-    for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-        const char *path = config_get(config, keys[i]);
-        int rc = path[0] == '\0' ? BLOCKDB_OK : os_stat_path(os, path, &unused, err);
-
-        if (rc < 0) {
-            return error_wrap(err, rc, "option %s", keys[i]);
-        }
+    if (rc == BLOCKDB_OK) {
+        rc = face_check_twice(&face, err);
     }
-    return BLOCKDB_OK;
+    return rc == BLOCKDB_OK ? face_check(&none, &face, err) : rc;
 }
 
 int server_check_config(struct os *os, const struct config *config, struct error *err)
@@ -164,12 +170,12 @@ int server_check_config(struct os *os, const struct config *config, struct error
         rc = hosts_check(config, c->resp_hosts, c->resp_host_count, err);
     }
     if (rc == BLOCKDB_OK) {
+        rc = config_paths_check(os, config, err);
+    }
+    if (rc == BLOCKDB_OK) {
         rc = server_load_tls(os, c, &tls, err);
     }
     tls_unref(tls);
-    if (rc == BLOCKDB_OK) {
-        rc = check_named_files(os, config, err);
-    }
     return rc == BLOCKDB_OK ? server_check_files(c, NULL, err) : rc;
 }
 

@@ -7,6 +7,7 @@
 #include "bin/server/program_priv.h"
 #include "config/config.h"
 #include "os/os.h"
+#include "server/config_paths.h"
 #include "server/faces.h"
 #include "server/server.h"
 
@@ -323,7 +324,10 @@ static int run(struct program *p, struct error *err)
     int close_rc;
 
     notify_open(&p->notify, p->os);
-    rc = open_database(p, err);
+    rc = config_paths_check(p->os, p->config, err);
+    if (rc == BLOCKDB_OK) {
+        rc = open_database(p, err);
+    }
     if (rc == BLOCKDB_OK) {
         rc = start_server(p, err);
     }

@@ -52,9 +52,12 @@ class Evidence(ApiTest):
     SIGNS = True
 
     @classmethod
+    def prepare(cls, folder):
+        os.mkdir(os.path.join(folder, 'backups'))
+
+    @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        os.mkdir(os.path.join(cls.server.dir, 'backups'))
         operations = [{'type': 'put', 'key': 'k%03d' % i, 'value': 'value %d' % i}
                       for i in range(600)]
         assert cls.ask('POST', '/api/v1/batch', {'operations': operations}).status == 200

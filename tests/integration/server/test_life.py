@@ -69,6 +69,44 @@ class Flags(unittest.TestCase):
             self.assertEqual(done.returncode, 2, (arguments, done.stderr))
             self.assertIn(says, done.stderr)
 
+    def test_paths(self):
+        """Checked before anything is opened, by --check-config and by a start."""
+        with tempfile.TemporaryDirectory(prefix='blockdb-paths-') as folder:
+            path, file = os.path.join(folder, 'x.toml'), os.path.join(folder, 'file')
+            with open(file, 'w', encoding='utf-8'):
+                pass
+            for table, key, value, code, says in (
+                    ('server', 'backup_dir', '/none', 1, 'make it'),
+                    ('server', 'backup_dir', file, 2, 'not a directory'),
+                    ('server', 'unix_socket', '/none/x', 1, "no directory '/none'"),
+                    ('logging', 'file', '/none/x.log', 1, "no directory '/none'"),
+                    ('logging', 'file', folder, 2, 'name a file'),
+                    ('security', 'audit_log_file', '/none/x.log', 1, "no directory '/none'"),
+                    ('ledger', 'signing_key_file', folder, 2, 'name a file'),
+                    ('database', 'data_dir', file, 2, 'not a directory'),
+                    ('database', 'wal_dir', file, 2, 'not a directory')):
+                with open(path, 'w', encoding='utf-8') as f:
+                    f.write('[%s]\n%s = "%s"\n' % (table, key, value))
+                done = run('--config', path, '--check-config')
+                self.assertEqual(done.returncode, code, (key, done.stderr))
+                place = "%s:2: option %s.%s = '%s'" % (path, table, key, value)
+                self.assertIn(place, done.stderr)
+                self.assertIn(says, done.stderr)
+                if key == 'backup_dir':
+                    started = run('--config', path, '--port', '0', '--data-dir',
+                                  os.path.join(folder, 'data'))
+                    self.assertEqual(started.returncode, code, started.stderr)
+                    self.assertIn(place, started.stderr)
+                    self.assertFalse(os.path.exists(os.path.join(folder, 'data')))
+
+    def test_collisions(self):
+        for arguments, says in (
+                (['--set', 'server.host=127.0.0.1 127.0.0.1'], 'listened on twice'),
+                (['--set', 'cluster.peer_port=8080'], 'peer_port')):
+            done = run('--check-config', *arguments)
+            self.assertEqual(done.returncode, 2, (arguments, done.stderr))
+            self.assertIn(says, done.stderr)
+
     def test_says_what_cannot_work(self):
         for arguments, says in (
                 (['--host', '0.0.0.0'], 'insecure'),

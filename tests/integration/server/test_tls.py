@@ -137,7 +137,8 @@ class Tls(unittest.TestCase):
         os.chmod(self.path('server.key'), 0o644)
         self.ends(self.config(), 1, self.path('server.key'), 'can be read by others', 'chmod 600')
         os.unlink(self.path('server.key'))
-        self.ends(self.config(), 1, self.path('server.key'), 'cannot read the key')
+        self.ends(self.config(), 1, self.path('server.key'), 'security.tls_key',
+                  'there is no such file')
 
     def metrics(self, s, trusted):
         with self.connect(s, s.port, trusted) as c:

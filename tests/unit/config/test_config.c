@@ -97,6 +97,14 @@ static void test_refuses(void **state)
         {"[database]\nblock_cache_size = -1\n", "x.toml:2: ", "not a size"},
         {"[database]\ndata_dir = {a = 1}\n", "x.toml:2: ", "a table"},
         {"[database]\nlevel = \"info\"\n", "x.toml:2: ", "belongs into table [logging]"},
+        {"[server]\ncors_origins = \"app\"\n", "x.toml:2: ", "'app' is no origin"},
+        {"[server]\ncors_origins = \"http://a http://b/\"\n", "x.toml:2: ", "'http://b/' is no"},
+        {"[server]\ncors_origins = \"http://a:0\"\n", "x.toml:2: ", "'http://a:0' is no"},
+        {"[server]\ncors_origins = \"https://A.example\"\n", "x.toml:2: ", "small letters"},
+        {"[cluster]\npeers = \"a:1 b\"\n", "x.toml:2: ", "'b' is no host:port"},
+        {"[cluster]\npeers = [\"[::1:9\"]\n", "x.toml:2: ", "'[::1:9' is no host:port"},
+        {"[cluster]\naddress = \"a:65536\"\n", "x.toml:2: ", "'a:65536' is no host:port"},
+        {"[cluster]\naddress = \"a:1 b:2\"\n", "x.toml:2: ", "is no host:port"},
         {"[logging]\nlevel = \"loud\"\n", "x.toml:2: ", "debug info warning error"},
         {"[logging]\nlevl = \"info\"\n", "x.toml:2: ", "did you mean 'level'?"},
         {"[database]\n[logging]\n[database]\n", "x.toml:3: ", "not valid TOML"},
@@ -115,6 +123,22 @@ static void test_refuses(void **state)
             fail_msg("'%s': %s", cases[i].text, err.message);
         }
     }
+}
+
+static void test_forms_and_places(void **state)
+{
+    AUTO(config_free_ptr) struct config *config = config_new();
+
+    (void)state;
+    apply_ok(config, "[server]\ncors_origins = \"* http://a https://b.c:8443 http://[::1]:80\"\n"
+                     "[cluster]\naddress = \"Node:1\"\npeers = [\"[::1]:65535\", \"1.2.3.4:9\"]\n");
+    assert_string_equal(config_where(config, "server.cors_origins"), "x.toml:2");
+    assert_string_equal(config_where(config, "cluster.peers"), "x.toml:5");
+    assert_string_equal(config_where(config, "data_dir"), "");
+    apply_ok(config, "[database]\ndata_dir = \"/a\"\n");
+    assert_string_equal(config_where(config, "data_dir"), "x.toml:2");
+    assert_int_equal(config_set(config, "data_dir", "/b", NULL), BLOCKDB_OK);
+    assert_string_equal(config_where(config, "data_dir"), "");
 }
 
 static void test_own_keys(void **state)
@@ -297,10 +321,11 @@ static void test_survives_short_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reads_tables), cmocka_unit_test(test_refuses),
-        cmocka_unit_test(test_own_keys),     cmocka_unit_test(test_environment),
-        cmocka_unit_test(test_flags),        cmocka_unit_test(test_print_is_read_back),
-        cmocka_unit_test(test_folder),       cmocka_unit_test(test_survives_short_memory),
+        cmocka_unit_test(test_reads_tables),          cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_forms_and_places),      cmocka_unit_test(test_own_keys),
+        cmocka_unit_test(test_environment),           cmocka_unit_test(test_flags),
+        cmocka_unit_test(test_print_is_read_back),    cmocka_unit_test(test_folder),
+        cmocka_unit_test(test_survives_short_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
