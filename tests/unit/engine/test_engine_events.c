@@ -180,9 +180,13 @@ static void a_damaged_filter_is_told_by_a_merge(void **state)
     fixture_close(w.db);
     fixture_must(os_crash_flip(w.disk, path, offset + 5, 0x10, &err), &err);
 
+    /* Where it can be written, it may be merged at once. */
+    fixture_must(db_open(w.os, "/db", options, BLOCKDB_OPEN_READ_ONLY, &db, &err), &err);
+    assert_int_equal(blockdb_verify(db, NULL, NULL, &err), BLOCKDB_ECORRUPT);
+    fixture_must(blockdb_close(db, &err), &err);
+
     blockdb_options_set_event_cb(options, listen, &heard);
     fixture_must(db_open(w.os, "/db", options, 0, &db, &err), &err);
-    assert_int_equal(blockdb_verify(db, NULL, NULL, &err), BLOCKDB_ECORRUPT);
     fixture_must(blockdb_compact(db, true, NULL, NULL, &err), &err);
     assert_heard(&heard, "warning merge: a filter is damaged");
     assert_heard(&heard, path);
