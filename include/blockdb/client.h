@@ -373,9 +373,9 @@ int blockdb_client_get_large(struct blockdb_client *client, const void *key, siz
 
 /* ---- Administration ------------------------------------------------------------------------ */
 
-/* As the functions without `client` in blockdb/blockdb.h and blockdb/evidence.h. verify and backup
- * are jobs of the server, which are asked how far they are, so they may take any time; a progress
- * function that returns false stops the asking, and the job where it can be stopped (ECANCELED).
+/* As the functions without `client` in blockdb/blockdb.h and blockdb/evidence.h. verify, backup and
+ * compact_job are jobs of the server, which are asked how far they are, so they may take any time;
+ * a progress function that returns false stops the asking, and the job (ECANCELED).
  * redact, flush and compact with `wait` have long_timeout_ms; after ETIMEDOUT the server goes on
  * with what it was told. */
 int blockdb_client_redact(struct blockdb_client *client, const void *key, size_t key_len,
@@ -390,6 +390,10 @@ int blockdb_client_verify(struct blockdb_client *client,
                           struct blockdb_verify_report *out_report, struct blockdb_error *err);
 int blockdb_client_flush(struct blockdb_client *client, struct blockdb_error *err);
 int blockdb_client_compact(struct blockdb_client *client, bool wait, struct blockdb_error *err);
+/* Merges as far as something is gained. A compaction that is under way already is waited for, and
+ * not stopped by the progress function, which may be NULL. */
+int blockdb_client_compact_job(struct blockdb_client *client, blockdb_progress_cb progress,
+                               void *progress_arg, struct blockdb_error *err);
 /* Copies the database on the server's machine, into dir below the server's option backup_dir. */
 int blockdb_client_backup(struct blockdb_client *client, const char *dir,
                           blockdb_progress_cb progress, void *progress_arg,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Work that the server does in jobs, which are asked how far they are: verification, backup. */
+/* Work that the server does in jobs, which are asked how far they are: verification, backup,
+ * compaction. */
 #include "base/json_writer.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -25,6 +26,7 @@ struct job {
     enum job_state state;
     uint64_t done, total;
     struct blockdb_verify_report report;
+    bool is_joined; /* somebody else began it */
 };
 
 static void job_deinit(struct job *job)
@@ -158,7 +160,9 @@ static int job_await(struct blockdb_client *client, struct job *job, const char 
                       job->done, job->total)) {
             struct error ignored;
 
-            IGNORE_RESULT(job_ask(client, "DELETE", job, path, &ignored)); /* it was asked to */
+            if (!job->is_joined) {
+                IGNORE_RESULT(job_ask(client, "DELETE", job, path, &ignored)); /* it was asked to */
+            }
             return error_set(err, BLOCKDB_ECANCELED, "interrupted");
         }
         os_sleep_ns(client->os, pause);
@@ -172,23 +176,26 @@ static int job_await(struct blockdb_client *client, struct job *job, const char 
                                   : error_set(err, BLOCKDB_ECANCELED, "the server stopped the job");
 }
 
-/* Starts a job with the body in the ask, which is over then. */
-static int job_start(struct ask *ask, struct job *job, struct error *err)
+/* Starts a job with the body in the ask, which is over then. join: one that runs will do. */
+static int job_start(struct ask *ask, bool join, struct job *job, struct error *err)
 {
+    bool is_running;
     int rc;
 
     ask->content_type = JSON_TYPE;
     rc = ask_run(ask, err);
+    is_running = rc == BLOCKDB_EBUSY && ask->slot->answer.status == HTTP_CONFLICT;
+    job->is_joined = is_running && ask->attempts == 1;
     /* Sent again, it finds the job that it started itself: an answer was lost on the way. */
-    if (rc == BLOCKDB_OK ||
-        (rc == BLOCKDB_EBUSY && ask->attempts > 1 && ask->slot->answer.status == HTTP_CONFLICT)) {
+    if (rc == BLOCKDB_OK || (is_running && (join || ask->attempts > 1))) {
         rc = job_parse(answer_body(&ask->slot->answer), job, err);
     }
     ask_end(ask);
     return rc;
 }
 
-/* ---- Verify and backup --------------------------------------------------------------------- */
+/* ---- Verify, backup, compact
+ * --------------------------------------------------------------------- */
 
 static int verify_body(const struct blockdb_verify_options *o, struct buf *out)
 {
@@ -231,7 +238,7 @@ int blockdb_client_verify(struct blockdb_client *client,
     if (verify_body(o, &ask.slot->body) < 0) {
         return error_set_no_memory(err);
     }
-    rc = job_start(&ask, &job, err);
+    rc = job_start(&ask, false, &job, err);
     if (rc == BLOCKDB_OK) {
         rc = job_await(client, &job, "/api/v1/verify", o->progress, o->progress_arg, err);
     }
@@ -260,6 +267,22 @@ int blockdb_client_backup(struct blockdb_client *client, const char *dir,
     if (json_writer_finish(&w) < 0) {
         return error_set_no_memory(err);
     }
-    rc = job_start(&ask, &job, err);
+    rc = job_start(&ask, false, &job, err);
     return rc < 0 ? rc : job_await(client, &job, "/api/v1/backup", progress, progress_arg, err);
+}
+
+int blockdb_client_compact_job(struct blockdb_client *client, blockdb_progress_cb progress,
+                               void *progress_arg, struct error *err)
+{
+    AUTO(job_deinit) struct job job = {0};
+    AUTO(ask_end) struct ask ask = {0};
+    int rc = ask_begin(&ask, client, "POST", err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    ask_path(&ask, "/api/v1/compact?job=1");
+    ask.repeatable = true; /* it ends where it ended before */
+    rc = job_start(&ask, true, &job, err);
+    return rc < 0 ? rc : job_await(client, &job, "/api/v1/compact", progress, progress_arg, err);
 }

@@ -449,9 +449,8 @@ static int server_flush(struct source *s, struct error *err)
 static int server_compact(struct source *s, bool wait, blockdb_progress_cb progress, void *arg,
                           struct error *err)
 {
-    (void)progress; /* the server does not tell */
-    (void)arg;
-    return blockdb_client_compact(server_of(s)->client, wait, err);
+    return wait ? blockdb_client_compact_job(server_of(s)->client, progress, arg, err)
+                : blockdb_client_compact(server_of(s)->client, false, err);
 }
 
 static int server_backup(struct source *s, const char *dir, blockdb_progress_cb progress, void *arg,

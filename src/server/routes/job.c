@@ -42,7 +42,9 @@ struct job_table {
 
 const char *job_kind_name(enum job_kind kind)
 {
-    return kind == JOB_VERIFY ? "verify" : "backup";
+    static const char *const names[] = {"verify", "backup", "compact"};
+
+    return names[kind];
 }
 
 const char *job_state_name(enum job_state state)
@@ -107,7 +109,7 @@ static struct job *job_of_call(struct call *call)
 /* The words of blockdb_progress_cb, which are not said to be static. */
 static const char *unit_word(const char *unit)
 {
-    static const char *const words[] = {"entries", "bytes", "files", "blocks", "steps"};
+    static const char *const words[] = {"entries", "bytes", "files", "blocks", "keys", "steps"};
     size_t i;
 
     for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
@@ -132,8 +134,14 @@ static int run(struct call *call, struct blockdb *db, struct error *err)
 {
     struct job *job = job_of_call(call);
 
-    if (job->kind == JOB_BACKUP) {
+    switch (job->kind) {
+    case JOB_BACKUP:
         return blockdb_backup(db, job->directory, on_progress, job, err);
+    case JOB_COMPACT:
+        return blockdb_compact(db, true, on_progress, job, err);
+    case JOB_VERIFY:
+    case JOB_KIND_COUNT:
+        break;
     }
     job->verify.progress = on_progress;
     job->verify.progress_arg = job;
@@ -177,6 +185,7 @@ static void done(struct call *call)
 static int job_new(struct job_table *table, const struct job_order *order, struct job **out,
                    struct error *err)
 {
+    static const char *const units[] = {"entries", "files", "keys"}; /* by kind */
     struct job *job = mem_calloc(1, sizeof(*job));
 
     if (job == NULL) {
@@ -195,8 +204,7 @@ static int job_new(struct job_table *table, const struct job_order *order, struc
     job->is_whole = order->verify.from_seq == 0 && order->verify.to_seq == BLOCKDB_SEQ_NONE &&
                     (order->verify.sample_percent <= 0 || order->verify.sample_percent >= 100);
     job->started_ms = os_now_ms(table->os);
-    atomic_store_explicit(&job->unit, order->kind == JOB_VERIFY ? "entries" : "files",
-                          memory_order_relaxed);
+    atomic_store_explicit(&job->unit, units[order->kind], memory_order_relaxed);
     call_init(&job->call, order->dispatch, order->loop, principal_everyone(), done);
     *out = job;
     return BLOCKDB_OK;

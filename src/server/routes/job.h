@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Jobs: work that outlives the request that began it: verification and backup.
+ * Jobs: work that outlives the request that began it: verification, backup, compaction.
  *
  *              .--> done
  *   running ---+--> failed        asked for by number; the last JOBS_MAX are remembered
@@ -25,7 +25,7 @@
 struct os;
 struct job_table;
 
-enum job_kind { JOB_VERIFY, JOB_BACKUP, JOB_KIND_COUNT };
+enum job_kind { JOB_VERIFY, JOB_BACKUP, JOB_COMPACT, JOB_KIND_COUNT };
 enum job_state { JOB_RUNNING, JOB_DONE, JOB_FAILED, JOB_CANCELED };
 
 /* What to do, and with what. */

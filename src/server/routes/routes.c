@@ -97,6 +97,10 @@ static const struct route own_routes[] = {
 
     LONG_ROUTE("/api/v1/compact", RIGHT_OPERATE, route_compact,
                "Merges tables as far as something is gained"),
+    ADMIN_ROUTE(HTTP_GET, "/api/v1/compact/{job}", RIGHT_OPERATE, 0, route_job,
+                "Tells how far a compaction is"),
+    ADMIN_ROUTE(HTTP_DELETE, "/api/v1/compact/{job}", RIGHT_OPERATE, 0, route_job_cancel,
+                "Cancels a compaction"),
     LONG_ROUTE("/api/v1/flush", RIGHT_OPERATE, route_flush, "Writes what is in memory to a table"),
     ADMIN_ROUTE(HTTP_POST, "/api/v1/backup", RIGHT_OPERATE, SMALL_BODY_MAX, route_backup,
                 "Starts a backup"),

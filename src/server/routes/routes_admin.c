@@ -30,15 +30,21 @@ static int compact_run(struct exchange *x, struct blockdb *db, struct error *err
 
 void route_compact(struct exchange *x)
 {
-    static const char *const names[] = {"wait", NULL};
+    static const char *const names[] = {"wait", "job", NULL};
     struct error err;
+    bool as_job = false;
     int rc = exchange_query_check(x, names, &err);
 
+    if (rc == BLOCKDB_OK) {
+        rc = exchange_query_bool(x, "job", &as_job, &err);
+    }
     if (rc < 0) {
         exchange_error(x, rc, &err);
-        return;
+    } else if (as_job) {
+        start_compact_job(x);
+    } else {
+        exchange_run(x, POOL_LONG, compact_run);
     }
-    exchange_run(x, POOL_LONG, compact_run);
 }
 
 static int flush_run(struct exchange *x, struct blockdb *db, struct error *err)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Verification and backup, which run as jobs. */
+/* Verification, backup and, where it is wished, compaction, which run as jobs. */
 #include "base/mem.h"
 #include "base/text.h"
 #include "server/conn.h"
@@ -176,6 +176,13 @@ void route_backup(struct exchange *x)
         exchange_error(x, rc, &err);
         return;
     }
+    start(x, &order);
+}
+
+void start_compact_job(struct exchange *x)
+{
+    struct job_order order = {.kind = JOB_COMPACT};
+
     start(x, &order);
 }
 

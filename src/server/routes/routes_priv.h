@@ -64,6 +64,8 @@ void route_job(struct exchange *x);
 void route_job_cancel(struct exchange *x);
 /* routes_admin.c */
 void route_compact(struct exchange *x);
+/* What route_compact() does when it is asked for a job. */
+void start_compact_job(struct exchange *x);
 void route_flush(struct exchange *x);
 void route_cluster_status(struct exchange *x);
 void route_cluster_change(struct exchange *x);

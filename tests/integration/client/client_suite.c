@@ -372,6 +372,16 @@ static void test_tree(void **state)
 
 /* ---- The rest ------------------------------------------------------------------------------- */
 
+static bool count_progress(void *arg, const char *unit, uint64_t done, uint64_t total)
+{
+    unsigned *count = arg;
+
+    assert_string_equal(unit, *count == 0 ? "entries" : "keys"); /* before the server was asked */
+    assert_true(done <= total);
+    (*count)++;
+    return true;
+}
+
 static void test_admin(void **state)
 {
     struct suite *s = *state;
@@ -379,6 +389,7 @@ static void test_admin(void **state)
     struct blockdb_verify_report report = {0};
     struct blockdb_write_result result;
     struct blockdb_value value = {0};
+    unsigned progressed = 0;
 
     put(s, "secret", "to be erased", &result);
     redact.reason = "test";
@@ -387,6 +398,10 @@ static void test_admin(void **state)
                      BLOCKDB_EREDACTED);
     GOOD(blockdb_client_flush(s->client, &s->err));
     GOOD(blockdb_client_compact(s->client, true, &s->err));
+    put(s, "merged", "later", &result);
+    GOOD(blockdb_client_flush(s->client, &s->err));
+    GOOD(blockdb_client_compact_job(s->client, count_progress, &progressed, &s->err));
+    assert_true(progressed > 0);
     GOOD(blockdb_client_verify(s->client, NULL, &report, &s->err));
     assert_true(report.entries > KEYS && report.redactions == 1);
     GOOD(blockdb_client_stats_get(s->client, &value, &s->err));

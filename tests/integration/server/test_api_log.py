@@ -285,6 +285,19 @@ class Evidence(ApiTest):
             for path in ('flush', 'compact', 'compact?wait=1'):
                 self.ok('POST', '/api/v1/' + path)
         self.refused(400, 'InvalidArgument', 'POST', '/api/v1/compact?waits=1')
+        self.refused(400, 'InvalidArgument', 'POST', '/api/v1/compact?job=perhaps')
+
+    def test_compaction_as_a_job(self):
+        for i in range(3):
+            self.put('merged%d' % i, 'v')
+            self.ok('POST', '/api/v1/flush')
+        job = self.ok('POST', '/api/v1/compact?job=1', status=202)['job']
+        done = self.wait_job('/api/v1/compact/%d' % job)
+        self.assertEqual((done['state'], done['kind'], done['unit']), ('done', 'compact', 'keys'))
+        self.assertGreater(done['total'], 2)
+        self.assertEqual(done['done'], done['total'])
+        self.ok('DELETE', '/api/v1/compact/%d' % job)
+        self.refused(404, 'NotFound', 'GET', '/api/v1/compact/999')
 
     def test_figures(self):
         stats = self.ok('GET', '/stats')

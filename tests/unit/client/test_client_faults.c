@@ -64,6 +64,8 @@ static const struct memory_answer answers[] = {
     {"POST /api/v1/backup", "202 Begun", "{\"success\":true,\"job\":3}"},
     {"GET /api/v1/backup/3", "200 OK", JOB("done", "")},
     {"POST /api/v1/flush", "200 OK", "{\"success\":true}"},
+    {"POST /api/v1/compact?job=1", "202 Begun", "{\"success\":true,\"job\":3}"},
+    {"GET /api/v1/compact/3", "200 OK", JOB("done", "")},
     {"POST /api/v1/compact", "200 OK", "{\"success\":true}"},
     {"GET /stats", "200 OK", "{\"success\":true}"},
     {"GET /api/v1/watch", "200 OK", "id: 1\ndata: " ENTRY("k", "v", "1") "\n\n"},
@@ -307,6 +309,9 @@ static int run_admin(struct blockdb_client *c, struct error *err)
     }
     if (rc == 0) {
         rc = blockdb_client_compact(c, true, err);
+    }
+    if (rc == 0) {
+        rc = blockdb_client_compact_job(c, NULL, NULL, err);
     }
     return rc < 0 ? rc : blockdb_client_stats_get(c, &stats, err);
 }
