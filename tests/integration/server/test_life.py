@@ -163,17 +163,23 @@ class Start(unittest.TestCase):
             self.assertEqual(s.stop(), 0)
             self.assertFalse(os.path.exists(path))
 
+    @staticmethod
+    def threads_of(s):
+        """By number; a thread names itself when it begins to run."""
+        names = {}
+        for task in os.listdir('/proc/%d/task' % s.process.pid):
+            with open('/proc/%d/task/%s/comm' % (s.process.pid, task), encoding='ascii') as f:
+                names[int(task)] = f.read().strip()
+        return names
+
     def test_one_process_with_named_threads(self):
         with Server(PROGRAM, FAST + 'worker_threads = 3\n') as s:
-            tasks = '/proc/%d/task' % s.process.pid
-            names = set()
-            for task in os.listdir(tasks):
-                with open('%s/%s/comm' % (tasks, task), encoding='ascii') as f:
-                    name = f.read().strip()
-                if not s.is_sanitized():  # those have a thread of their own
-                    self.assertEqual(name == 'blockdb-server', int(task) == s.process.pid, name)
-                names.add(name)
-            self.assertLessEqual({'worker-0', 'worker-1', 'worker-2', 'read-0', 'long-0'}, names)
+            expected = {'worker-0', 'worker-1', 'worker-2', 'read-0', 'long-0'}
+            wait_for(lambda: expected <= set(self.threads_of(s).values()), 'threads with names')
+            wait_for(lambda: s.is_sanitized() or  # those have a thread of their own
+                     [task for task, name in self.threads_of(s).items()
+                      if name == 'blockdb-server'] == [s.process.pid], 'one thread of its name')
+            names = self.threads_of(s).values()
             self.assertNotIn('worker-3', names)
             with open('/proc/%d/cmdline' % s.process.pid, encoding='utf-8') as f:
                 self.assertIn('--config', f.read())
