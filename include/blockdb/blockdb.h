@@ -444,6 +444,8 @@ struct blockdb_stats {
     uint64_t block_cache_evictions, index_cache_evictions;
     uint64_t blocks_sealed, entries_sealed;
     uint64_t oldest_unsynced_age_ms; /* of the oldest entry that is visible and not durable */
+    /* How far the clock is behind the time of the newest entry, which new ones get meanwhile. */
+    uint64_t clock_behind_ms;
     /* Keys with a value, from counts of tables and memtables; too high by keys that were
      * overwritten and not merged since. */
     uint64_t live_keys_estimate;

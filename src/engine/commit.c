@@ -389,6 +389,14 @@ int commit_seal(struct blockdb *db, struct error *err)
     return BLOCKDB_OK;
 }
 
+uint64_t commit_clock_behind_ms(const struct blockdb *db)
+{
+    uint64_t last_ms = atomic_load_explicit(&db->commit.last_time_ms, memory_order_relaxed);
+    uint64_t now_ms = os_now_ms(db->os);
+
+    return last_ms > now_ms ? last_ms - now_ms : 0;
+}
+
 enum blockdb_durability commit_durability(const struct blockdb *db, enum blockdb_durability asked)
 {
     if (asked != BLOCKDB_DURABILITY_DEFAULT) {

@@ -85,14 +85,15 @@ struct commit {
 
     /* Leader only (COMMIT-1). */
     uint64_t next_seq;
-    uint64_t last_time_ms;
     uint64_t block_entries; /* of the open block */
     uint64_t block_bytes;
     struct seal_entry *scratch;
     size_t scratch_cap;
 
-    /* Atomic, relaxed: how long syncs of groups take of late; written by the leader. */
+    /* Atomic, relaxed, written by the leader: how long syncs of groups take of late, and the time
+     * of the newest entry. */
     _Atomic uint64_t sync_ns;
+    _Atomic uint64_t last_time_ms;
     struct latency group_latency; /* leader only; read by anybody */
 
     /* Written by the leader, read under requests_mu by who saves it. */
@@ -107,6 +108,8 @@ struct commit {
 /* Initialises with an empty request table. ENOMEM. */
 RESULT_MUST_BE_USED int commit_init(struct commit *c);
 void commit_deinit(struct commit *c);
+/* How far the clock is behind the time of the newest entry. Any thread. */
+uint64_t commit_clock_behind_ms(const struct blockdb *db);
 /* Starts the committer thread. */
 RESULT_MUST_BE_USED int commit_start(struct blockdb *db, struct error *err);
 /* Refuses new requests with ECLOSED, waits for those queued, ends the committer thread. */

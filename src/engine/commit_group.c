@@ -474,7 +474,7 @@ static void publish(struct group *g)
     }
     seal_queue_push(&db->seal_queue, c->scratch, g->seal_count);
     c->next_seq = g->next_seq;
-    c->last_time_ms = g->time_ms;
+    atomic_store_explicit(&c->last_time_ms, g->time_ms, memory_order_relaxed);
     c->block_entries = g->block_entries;
     c->block_bytes = g->block_bytes;
     if (g->block_entries == 0) {
@@ -574,7 +574,7 @@ int commit_group_end_block(struct blockdb *db, struct memtable *memtable, struct
     struct group g = {
         .db = db,
         .memtable = memtable,
-        .time_ms = db->commit.last_time_ms,
+        .time_ms = atomic_load_explicit(&db->commit.last_time_ms, memory_order_relaxed),
         .end_block = true,
     };
     int rc;
@@ -602,6 +602,15 @@ static int writable(struct blockdb *db, struct error *err)
     return failure_check(&db->failure, err);
 }
 
+/* The clock's, but for one that went back: the ledger's time does not. */
+static uint64_t time_of_group(const struct blockdb *db)
+{
+    uint64_t last_ms = atomic_load_explicit(&db->commit.last_time_ms, memory_order_relaxed);
+    uint64_t now_ms = os_now_ms(db->os);
+
+    return now_ms > last_ms ? now_ms : last_ms;
+}
+
 void commit_group_run(struct blockdb *db, struct commit_request *requests)
 {
     struct group g = {.db = db, .requests = requests};
@@ -620,10 +629,7 @@ void commit_group_run(struct blockdb *db, struct commit_request *requests)
     if (rc < 0) {
         return;
     }
-    g.time_ms = os_now_ms(db->os);
-    if (g.time_ms < db->commit.last_time_ms) {
-        g.time_ms = db->commit.last_time_ms; /* the clock went back; the ledger's time does not */
-    }
+    g.time_ms = time_of_group(db);
     rc = commit_accepted(&g, &err);
     if (rc < 0) {
         answer_all(&g, rc, &err);

@@ -187,8 +187,10 @@ static void note_request(struct recovery *r, uint64_t seq, const struct record *
 
 static void note_time(struct recovery *r, uint64_t time_ms)
 {
-    if (time_ms > r->db->commit.last_time_ms) {
-        r->db->commit.last_time_ms = time_ms;
+    _Atomic uint64_t *last_ms = &r->db->commit.last_time_ms;
+
+    if (time_ms > atomic_load_explicit(last_ms, memory_order_relaxed)) {
+        atomic_store_explicit(last_ms, time_ms, memory_order_relaxed);
     }
 }
 

@@ -31,6 +31,7 @@ static void fill_positions(struct blockdb *db, struct blockdb_stats *s)
     s->flushed_seq = position(&db->flushed_seq);
     s->block_count = segments_end_height(db->segments);
     s->oldest_unsealed_age_ms = age_ms(db, opened);
+    s->clock_behind_ms = commit_clock_behind_ms(db);
     if (s->durable_seq < s->acked_seq) {
         s->oldest_unsynced_age_ms = age_ms(
             db, atomic_load_explicit(&db->unsynced_since_ns, memory_order_relaxed));

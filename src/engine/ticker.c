@@ -2,11 +2,16 @@
 #include "engine/ticker.h"
 
 #include "engine/db.h"
+#include "engine/event.h"
+
+#include <inttypes.h>
 
 #define NS_PER_MS 1000000ULL
 /* How often it looks: a quarter of the shorter interval, within these bounds. */
 #define PERIOD_MIN_MS 1
 #define PERIOD_MAX_MS 250
+#define MS_PER_S 1000
+#define CLOCK_TOLERANCE_MS 1000 /* so much a clock is put back without a word */
 
 void ticker_init(struct ticker *t)
 {
@@ -54,11 +59,33 @@ static bool sync_is_due(struct blockdb *db, uint64_t last_sync_ns, uint64_t now_
            atomic_load_explicit(&db->acked_seq, memory_order_acquire);
 }
 
+/* A clock that was ahead and is put right leaves entries of the future, whose time all others get
+ * until it has come. */
+static void watch_clock(struct blockdb *db)
+{
+    uint64_t behind_ms = commit_clock_behind_ms(db);
+    bool is_behind = behind_ms > CLOCK_TOLERANCE_MS;
+
+    if (is_behind && !db->ticker.clock_told) {
+        event_tell(db, BLOCKDB_EVENT_WARNING, "clock",
+                   "the clock is %" PRIu64 " s behind the newest entry: until it has caught up, "
+                   "new entries get that one's time; check the clock and how it is kept",
+                   behind_ms / MS_PER_S);
+    } else if (behind_ms == 0 && db->ticker.clock_told) {
+        event_tell(db, BLOCKDB_EVENT_INFO, "clock", "the clock has caught up with the entries");
+        is_behind = false;
+    } else {
+        return;
+    }
+    db->ticker.clock_told = is_behind;
+}
+
 static void tick(struct blockdb *db, uint64_t *last_sync_ns)
 {
     uint64_t now_ns = os_monotonic_ns(db->os);
     struct error err;
 
+    watch_clock(db);
     if (failure_is_set(&db->failure)) {
         return;
     }

@@ -2,7 +2,7 @@
 /*
  * The ticker: the engine's only clock. It ends blocks that have been open for block_interval, and
  * syncs the WAL so that no byte stays unsynced longer than wal_sync_interval (in every mode but
- * `none`).
+ * `none`). It tells when the system's clock falls behind the ledger's time.
  *
  * Threads:   one of its own.
  * Ownership: part of the database.
@@ -18,7 +18,8 @@
 struct ticker {
     struct mutex mu;
     struct cond wake;
-    bool stopped; /* guarded by mu */
+    bool stopped;    /* guarded by mu */
+    bool clock_told; /* the ticker's thread: that the clock is behind */
     struct os_thread *thread;
 };
 

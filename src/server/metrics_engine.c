@@ -166,6 +166,9 @@ static void write_ages(const struct blockdb_stats *s, struct metrics_writer *w)
     metrics_family(w, METRICS_GAUGE, "blockdb_oldest_unsynced_age_seconds",
                    "Age of the oldest entry that a power cut could take.");
     metrics_seconds(w, NULL, s->oldest_unsynced_age_ms * NS_PER_MS);
+    metrics_family(w, METRICS_GAUGE, "blockdb_clock_behind_seconds",
+                   "How far the clock is behind the time of the newest entry.");
+    metrics_seconds(w, NULL, s->clock_behind_ms * NS_PER_MS);
     metrics_gauge(w, "blockdb_durable_lag_entries", "Entries acknowledged and not yet synced.",
                   s->acked_seq - s->durable_seq);
 }

@@ -89,6 +89,7 @@ static const struct stat_row stat_rows[] = {
     STAT(blocks_sealed, FIELD_NUMBER),
     STAT(entries_sealed, FIELD_NUMBER),
     STAT_GROUP(oldest_unsynced_age_ms, FIELD_NUMBER, "Now"),
+    STAT(clock_behind_ms, FIELD_NUMBER),
     STAT(live_keys_estimate, FIELD_NUMBER),
     STAT(level_count, FIELD_NUMBER),
 };

@@ -92,6 +92,7 @@ static const struct stats_row rows[] = {
     ROW(blocks_sealed),
     ROW(entries_sealed),
     ROW(oldest_unsynced_age_ms),
+    ROW(clock_behind_ms),
     ROW(live_keys_estimate),
 };
 

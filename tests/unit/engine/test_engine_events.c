@@ -196,6 +196,52 @@ static void a_damaged_filter_is_told_by_a_merge(void **state)
     os_crash_free(w.disk);
 }
 
+static bool is_all_sealed(const struct blockdb_stats *stats)
+{
+    return stats->sealed_seq == stats->acked_seq && stats->acked_seq > 0;
+}
+
+/* Two blocks have ended, so the ticker, which watches the clock, has begun to look in between. */
+static void let_it_look(struct world *w)
+{
+    unsigned i;
+
+    for (i = 0; i < 2; i++) {
+        world_put_many(w->db, 0, 1, 10);
+        assert_true(world_comes_true(w, is_all_sealed));
+    }
+}
+
+/* Entries keep the time of the newest one until the clock is there again. */
+static void a_clock_put_back_is_told(void **state)
+{
+    struct heard heard = {{0}};
+    struct blockdb_options *options = fixture_options(NULL);
+    struct world w = {.disk = os_crash_new(world_seed), .step_ms = 20};
+    struct error err;
+    uint64_t now_ms;
+
+    (void)state;
+    w.os = os_crash_os(w.disk);
+    now_ms = os_now_ms(w.os);
+    fixture_must(blockdb_options_set(options, "block_interval", "10", &err), &err);
+    blockdb_options_set_event_cb(options, listen, &heard);
+    fixture_must(db_open(w.os, "/db", options, BLOCKDB_OPEN_CREATE, &w.db, &err), &err);
+    os_crash_set_time(w.disk, now_ms + 600000);
+    world_put_many(w.db, 0, 1, 10);
+    os_crash_set_time(w.disk, now_ms + 500);
+    let_it_look(&w);
+    assert_true(fixture_stats(w.db).clock_behind_ms > 500000);
+    os_crash_set_time(w.disk, now_ms + 700000);
+    let_it_look(&w);
+    assert_int_equal(fixture_stats(w.db).clock_behind_ms, 0);
+    fixture_must(blockdb_close(w.db, &err), &err);
+    assert_heard(&heard, "warning clock: the clock is 59"); /* and a digit */
+    assert_heard(&heard, "info clock: the clock has caught up");
+    blockdb_options_free(options);
+    os_crash_free(w.disk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -204,6 +250,7 @@ int main(void)
         cmocka_unit_test(a_torn_ledger_is_told),
         cmocka_unit_test(a_new_wal_directory_is_told),
         cmocka_unit_test(a_damaged_filter_is_told_by_a_merge),
+        cmocka_unit_test(a_clock_put_back_is_told),
     };
 
     world_seed = test_seed();
