@@ -5,7 +5,6 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "client/ask.h"
-#include "client/refusal.h"
 #include "client/shape.h"
 
 #include <string.h>
@@ -141,7 +140,7 @@ static int job_ask(struct blockdb_client *client, const char *method, struct job
         rc = job_parse(answer_body(&ask.slot->answer), job, err);
     }
     if (rc == BLOCKDB_OK && job->state == JOB_FAILED) {
-        rc = refusal_of(&ask.slot->answer, "the server", err);
+        rc = ask_refusal(&ask, err);
     }
     return rc;
 }
@@ -194,8 +193,7 @@ static int job_start(struct ask *ask, bool join, struct job *job, struct error *
     return rc;
 }
 
-/* ---- Verify, backup, compact
- * --------------------------------------------------------------------- */
+/* ---- Verify, backup, compact ---------------------------------------------------------------- */
 
 static int verify_body(const struct blockdb_verify_options *o, struct buf *out)
 {

@@ -71,7 +71,10 @@ void ask_number(struct ask *ask, const struct blockdb_write_options *options);
 /* Sends until there is an answer, whatever its status; then slot->answer is complete. Errors are
  * those of the connection; err has the URL. */
 RESULT_MUST_BE_USED int ask_run_any(struct ask *ask, struct error *err);
-/* The same, and the error that an answer other than 2xx stands for. */
+/* The error that an answer of the server stands for, which is counted when it is the server's own
+ * failure. */
+RESULT_MUST_BE_USED int ask_refusal(struct ask *ask, struct error *err);
+/* As ask_run_any(), and the error that an answer other than 2xx stands for. */
 RESULT_MUST_BE_USED int ask_run(struct ask *ask, struct error *err);
 
 /* Sends a head as ask_run() would, on a link of the caller's own: for answers that never end. The

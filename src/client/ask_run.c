@@ -211,7 +211,7 @@ int ask_run_any(struct ask *ask, struct error *err)
     }
 }
 
-static int refusal(struct ask *ask, struct error *err)
+int ask_refusal(struct ask *ask, struct error *err)
 {
     struct url url = client_endpoint(ask->client, ask->endpoint);
     char text[URL_TEXT_BYTES];
@@ -231,7 +231,7 @@ int ask_run(struct ask *ask, struct error *err)
     int rc = ask_run_any(ask, err);
 
     if (rc == BLOCKDB_OK && ask->slot->answer.status / 100 != 2) {
-        rc = refusal(ask, err);
+        rc = ask_refusal(ask, err);
     }
     return rc;
 }
@@ -266,7 +266,7 @@ int ask_stream(struct ask *ask, unsigned endpoint, struct link *link, struct err
 
         IGNORE_RESULT(roundtrip_receive(&rest, deadline_ns, &ignored));
         client_close_link(ask->client, link);
-        rc = refusal(ask, err);
+        rc = ask_refusal(ask, err);
     }
     return rc;
 }
