@@ -296,13 +296,13 @@ static struct job *find_locked(struct job_table *table, uint64_t id)
     return job != NULL && job->id == id ? job : NULL;
 }
 
-int job_find(struct job_table *table, uint64_t id, struct job_info *out)
+int job_find(struct job_table *table, enum job_kind kind, uint64_t id, struct job_info *out)
 {
     struct job *job;
 
     mutex_lock(&table->mu);
     job = find_locked(table, id);
-    if (job == NULL) {
+    if (job == NULL || job->kind != kind) {
         mutex_unlock(&table->mu);
         return BLOCKDB_ENOTFOUND;
     }

@@ -8,6 +8,7 @@
  *
  * JOB-1  One job of a kind runs at a time.
  * JOB-2  A job that runs ends soon after it was canceled.
+ * JOB-3  A job is found by number and kind: who may ask for one kind learns nothing of others.
  *
  * Threads:   any thread, but job_start(): the thread of its loop.
  * Ownership: a table owns its jobs; borrows os.
@@ -60,8 +61,9 @@ void job_table_free(struct job_table *table);
  * ECLOSED: the table is closed; ENOMEM. */
 RESULT_MUST_BE_USED int job_start(struct job_table *table, const struct job_order *order,
                                   uint64_t *out_id, struct error *err);
-/* ENOTFOUND: no such job, or not any more. */
-RESULT_MUST_BE_USED int job_find(struct job_table *table, uint64_t id, struct job_info *out);
+/* ENOTFOUND: no such job of that kind, or not any more. */
+RESULT_MUST_BE_USED int job_find(struct job_table *table, enum job_kind kind, uint64_t id,
+                                 struct job_info *out);
 /* Asks a job to end; fine when it has. */
 void job_cancel(struct job_table *table, uint64_t id);
 /* Asks all to end, and lets none begin any more. */

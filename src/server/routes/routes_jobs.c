@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #define VERIFY_THREADS_MAX 64
 #define DIRECTORY_MAX 1024 /* bytes of a backup's name */
@@ -234,17 +235,32 @@ static void reply_job(struct exchange *x, const struct job_info *job)
     reply_end(x, &w, 200);
 }
 
+/* The kind of jobs that a route is about: its pattern is "/api/v1/KIND/{job}". */
+static enum job_kind kind_of_route(const struct exchange *x)
+{
+    const char *word = exchange_route(x)->pattern + sizeof("/api/v1/") - 1;
+    unsigned kind = 0;
+
+    while (kind + 1 < JOB_KIND_COUNT && strncmp(word, job_kind_name((enum job_kind)kind),
+                                                strlen(job_kind_name((enum job_kind)kind))) != 0) {
+        kind++;
+    }
+    return (enum job_kind)kind;
+}
+
 /* The job that the path names; answers when there is none. */
 static bool find_job(struct exchange *x, struct job_info *out)
 {
+    enum job_kind kind = kind_of_route(x);
     struct error err;
     uint64_t id;
     int rc = param_u64(x, "job", &id, &err);
 
     if (rc == BLOCKDB_OK) {
-        rc = job_find(routes_of(x)->jobs, id, out);
-        rc = rc < 0 ? error_set(&err, rc, "there is no job %" PRIu64 "; the last %d are remembered",
-                                id, JOBS_MAX)
+        rc = job_find(routes_of(x)->jobs, kind, id, out);
+        rc = rc < 0 ? error_set(&err, rc,
+                                "there is no %s job %" PRIu64 "; the last %d jobs are remembered",
+                                job_kind_name(kind), id, JOBS_MAX)
                     : rc;
     }
     if (rc < 0) {

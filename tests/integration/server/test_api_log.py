@@ -298,6 +298,9 @@ class Evidence(ApiTest):
         self.assertEqual(done['done'], done['total'])
         self.ok('DELETE', '/api/v1/compact/%d' % job)
         self.refused(404, 'NotFound', 'GET', '/api/v1/compact/999')
+        for kind in ('verify', 'backup'):  # whose rights are others
+            for method in ('GET', 'DELETE'):
+                self.refused(404, 'NotFound', method, '/api/v1/%s/%d' % (kind, job))
 
     def test_figures(self):
         stats = self.ok('GET', '/stats')
