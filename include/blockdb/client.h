@@ -375,9 +375,10 @@ int blockdb_client_get_large(struct blockdb_client *client, const void *key, siz
 
 /* As the functions without `client` in blockdb/blockdb.h and blockdb/evidence.h. verify, backup and
  * compact_job are jobs of the server, which are asked how far they are, so they may take any time;
- * a progress function that returns false stops the asking, and the job (ECANCELED).
- * redact, flush and compact with `wait` have long_timeout_ms; after ETIMEDOUT the server goes on
- * with what it was told. */
+ * a progress function that returns false stops the asking, and the job (ECANCELED). redact, flush
+ * and compact with `wait` are one request each, without progress, and have long_timeout_ms; after
+ * ETIMEDOUT the server goes on with what it was told. Jobs that their caller can leave, a redaction
+ * among them, are below. */
 int blockdb_client_redact(struct blockdb_client *client, const void *key, size_t key_len,
                           uint64_t seq, const struct blockdb_redact_options *options,
                           struct blockdb_write_result *out_result, struct blockdb_error *err);
@@ -398,6 +399,65 @@ int blockdb_client_compact_job(struct blockdb_client *client, blockdb_progress_c
 int blockdb_client_backup(struct blockdb_client *client, const char *dir,
                           blockdb_progress_cb progress, void *progress_arg,
                           struct blockdb_error *err);
+
+/* The same as jobs that their caller may leave and find again. blockdb_client_..._start() returns
+ * as soon as the server has begun, blockdb_client_job_await() tells how far it is until it has
+ * ended. The server goes on whether or not anybody asks; it remembers its last 64 jobs until it
+ * stops. */
+enum blockdb_client_job_kind {
+    BLOCKDB_CLIENT_JOB_VERIFY,
+    BLOCKDB_CLIENT_JOB_BACKUP,
+    BLOCKDB_CLIENT_JOB_COMPACT,
+    BLOCKDB_CLIENT_JOB_REDACT,
+};
+#define BLOCKDB_CLIENT_JOB_ID_BYTES 32
+#define BLOCKDB_CLIENT_JOB_PATH_BYTES 64
+/* A plain value: it may be copied, kept and given to another client of the same server. */
+struct blockdb_client_job {
+    size_t size;
+    enum blockdb_client_job_kind kind;
+    char id[BLOCKDB_CLIENT_JOB_ID_BYTES];     /* as the server names it; "": none */
+    char path[BLOCKDB_CLIENT_JOB_PATH_BYTES]; /* of the server's page about it */
+    uint64_t started_ms;                      /* by the server's clock */
+};
+#define BLOCKDB_CLIENT_JOB_INIT                                                                    \
+    {                                                                                              \
+        .size = sizeof(struct blockdb_client_job)                                                  \
+    }
+
+/* Each gives the job in *out_job. EBUSY with an id in *out_job: that job of the same kind runs, and
+ * nothing was begun; without one the server refused for now. progress in options is not used. */
+int blockdb_client_verify_start(struct blockdb_client *client,
+                                const struct blockdb_verify_options *options,
+                                struct blockdb_client_job *out_job, struct blockdb_error *err);
+int blockdb_client_backup_start(struct blockdb_client *client, const char *dir,
+                                struct blockdb_client_job *out_job, struct blockdb_error *err);
+int blockdb_client_compact_start(struct blockdb_client *client, struct blockdb_client_job *out_job,
+                                 struct blockdb_error *err);
+int blockdb_client_redact_start(struct blockdb_client *client,
+                                const struct blockdb_redact_target *targets, size_t count,
+                                const struct blockdb_redact_options *options,
+                                struct blockdb_client_job *out_job, struct blockdb_error *err);
+
+struct blockdb_client_job_outcome {
+    size_t size;
+    struct blockdb_verify_report report; /* of a verification */
+    struct blockdb_write_result written; /* of a redaction */
+};
+/* Asks about job until it has ended; progress (may be NULL) is told each time. A connection that
+ * breaks meanwhile is made again, for a minute without any answer. Returns what the job returned,
+ * and out_outcome (may be NULL) what it found. ECANCELED: progress returned false, and the server
+ * goes on, or the server was told to stop it. ECLOSED: the server knows the job no more, because it
+ * was started anew or has had many since. */
+int blockdb_client_job_await(struct blockdb_client *client, const struct blockdb_client_job *job,
+                             blockdb_progress_cb progress, void *progress_arg,
+                             struct blockdb_client_job_outcome *out_outcome,
+                             struct blockdb_error *err);
+/* Asks the server to stop job, which it does soon; fine when it has ended. EUNSUPPORTED: a
+ * redaction, which is never stopped. */
+int blockdb_client_job_cancel(struct blockdb_client *client, const struct blockdb_client_job *job,
+                              struct blockdb_error *err);
+
 /* The server's figures as JSON text; `database` has the fields of struct blockdb_stats by name. */
 int blockdb_client_stats_get(struct blockdb_client *client, struct blockdb_value *out_json,
                              struct blockdb_error *err);

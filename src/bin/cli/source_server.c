@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "bin/cli/cli.h"
 #include "bin/cli/connect.h"
+#include "bin/cli/server_work.h"
 #include "bin/cli/stat_rows.h"
 
 #include <blockdb/client.h>
@@ -435,10 +436,18 @@ static int server_identity(struct source *s, struct source_identity *out, struct
     return BLOCKDB_OK;
 }
 
+static struct server_work server_work(struct source *s, blockdb_progress_cb progress, void *arg)
+{
+    return (struct server_work){
+        .client = server_of(s)->client, .url = s->name, .progress = progress, .progress_arg = arg};
+}
+
 static int server_verify(struct source *s, const struct blockdb_verify_options *options,
                          struct blockdb_verify_report *out, struct error *err)
 {
-    return blockdb_client_verify(server_of(s)->client, options, out, err);
+    struct server_work work = server_work(s, options->progress, options->progress_arg);
+
+    return server_work_verify(&work, options, out, err);
 }
 
 static int server_flush(struct source *s, struct error *err)
@@ -449,22 +458,26 @@ static int server_flush(struct source *s, struct error *err)
 static int server_compact(struct source *s, bool wait, blockdb_progress_cb progress, void *arg,
                           struct error *err)
 {
-    return wait ? blockdb_client_compact_job(server_of(s)->client, progress, arg, err)
-                : blockdb_client_compact(server_of(s)->client, false, err);
+    struct server_work work = server_work(s, progress, arg);
+
+    return wait ? server_work_compact(&work, err) : blockdb_client_compact(work.client, false, err);
 }
 
 static int server_backup(struct source *s, const char *dir, blockdb_progress_cb progress, void *arg,
                          struct error *err)
 {
-    return blockdb_client_backup(server_of(s)->client, dir, progress, arg, err);
+    struct server_work work = server_work(s, progress, arg);
+
+    return server_work_backup(&work, dir, err);
 }
 
-/* One after the other. The result is that of the first one that was appended. */
 static int server_redact(struct source *s, const struct blockdb_redact_target *targets,
                          size_t count, const struct blockdb_redact_options *options,
                          struct blockdb_write_result *out, struct error *err)
 {
-    return blockdb_client_redact_many(server_of(s)->client, targets, count, options, out, err);
+    struct server_work work = server_work(s, options->progress, options->progress_arg);
+
+    return server_work_redact(&work, targets, count, options, out, err);
 }
 
 /* ---- Opening and closing ------------------------------------------------------------------- */

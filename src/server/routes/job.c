@@ -9,6 +9,12 @@
 #include <stddef.h>
 #include <string.h>
 
+/* What a redaction is about, in one piece of memory: the list, then the bytes that it points to. */
+struct targets {
+    size_t count;
+    struct blockdb_redact_target list[];
+};
+
 struct job {
     struct call call; /* in flight while the job runs */
     struct job_table *table;
@@ -17,10 +23,13 @@ struct job {
     enum job_kind kind;
     struct blockdb_verify_options verify;
     char *directory;
+    struct blockdb_redact_options redact;
     uint64_t started_ms;
     bool is_whole;
     /* the pool's thread until the call is done */
     struct blockdb_verify_report report;
+    struct blockdb_write_result written;
+    struct targets *targets; /* of a redaction; the loop's thread frees it when the call is done */
     /* guarded by the table's mu */
     enum job_state state;
     uint64_t ended_ms;
@@ -42,7 +51,7 @@ struct job_table {
 
 const char *job_kind_name(enum job_kind kind)
 {
-    static const char *const names[] = {"verify", "backup", "compact"};
+    static const char *const names[JOB_KIND_COUNT] = {"verify", "backup", "compact", "redact"};
 
     return names[kind];
 }
@@ -81,6 +90,7 @@ static void job_free(struct job *job)
     if (job != NULL) {
         call_deinit(&job->call);
         mem_free(job->directory);
+        mem_free(job->targets);
         mem_free(job);
     }
 }
@@ -109,7 +119,7 @@ static struct job *job_of_call(struct call *call)
 /* The words of blockdb_progress_cb, which are not said to be static. */
 static const char *unit_word(const char *unit)
 {
-    static const char *const words[] = {"entries", "bytes", "files", "blocks", "keys", "steps"};
+    static const char *const words[] = {"entries", "bytes", "files", "blocks", "steps", "keys"};
     size_t i;
 
     for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
@@ -139,6 +149,11 @@ static int run(struct call *call, struct blockdb *db, struct error *err)
         return blockdb_backup(db, job->directory, on_progress, job, err);
     case JOB_COMPACT:
         return blockdb_compact(db, true, on_progress, job, err);
+    case JOB_REDACT:
+        job->redact.progress = on_progress;
+        job->redact.progress_arg = job;
+        return blockdb_redact_many(db, job->targets->list, job->targets->count, &job->redact,
+                                   &job->written, err);
     case JOB_VERIFY:
     case JOB_KIND_COUNT:
         break;
@@ -165,7 +180,9 @@ static void done(struct call *call)
 {
     struct job *job = job_of_call(call);
     struct job_table *table = job->table;
+    struct targets *targets = job->targets; /* large, and of no more use */
 
+    job->targets = NULL;
     mutex_lock(&table->mu);
     job->ended_ms = os_now_ms(table->os);
     if (call->status == BLOCKDB_OK) {
@@ -178,25 +195,80 @@ static void done(struct call *call)
         job->error = call->error;
     }
     mutex_unlock(&table->mu);
+    mem_free(targets);
 }
 
 /* ---- Starting ------------------------------------------------------------------------------ */
 
+/* Appends len bytes at *to, which moves behind them; returns where they are now. */
+static char *append(char **to, const void *bytes, size_t len)
+{
+    char *at = *to;
+
+    memcpy(at, bytes, len);
+    *to += len;
+    return at;
+}
+
+static size_t text_size(const char *text)
+{
+    return text != NULL ? strlen(text) + 1 : 0;
+}
+
+/* Copies what a redaction is about, reasons included. ENOMEM. */
+static int copy_targets(struct job *job, const struct job_order *order)
+{
+    const struct blockdb_redact_options *from = &order->redact;
+    size_t list_len = order->target_count * sizeof(*order->targets);
+    size_t len = sizeof(struct targets) + list_len;
+    size_t i;
+    char *to;
+
+    for (i = 0; i < order->target_count; i++) {
+        len += order->targets[i].key_len;
+    }
+    job->targets = mem_alloc(len + text_size(from->reason) + text_size(from->authority));
+    if (job->targets == NULL) {
+        return BLOCKDB_ENOMEM;
+    }
+    job->targets->count = order->target_count;
+    memcpy(job->targets->list, order->targets, list_len);
+    to = (char *)&job->targets->list[order->target_count];
+    for (i = 0; i < order->target_count; i++) {
+        job->targets->list[i].key = append(&to, order->targets[i].key, order->targets[i].key_len);
+    }
+    job->redact = *from;
+    if (from->reason != NULL) {
+        job->redact.reason = append(&to, from->reason, text_size(from->reason));
+    }
+    if (from->authority != NULL) {
+        job->redact.authority = append(&to, from->authority, text_size(from->authority));
+    }
+    return BLOCKDB_OK;
+}
+
+/* The word for what a job counts, until it says so itself. */
+static const char *first_unit(enum job_kind kind)
+{
+    static const char *const units[JOB_KIND_COUNT] = {"entries", "files", "keys", "steps"};
+
+    return units[kind];
+}
+
 static int job_new(struct job_table *table, const struct job_order *order, struct job **out,
                    struct error *err)
 {
-    static const char *const units[] = {"entries", "files", "keys"}; /* by kind */
     struct job *job = mem_calloc(1, sizeof(*job));
 
     if (job == NULL) {
         return error_set_no_memory(err);
     }
-    if (order->directory != NULL) {
-        job->directory = mem_strdup(order->directory);
-        if (job->directory == NULL) {
-            mem_free(job);
-            return error_set_no_memory(err);
-        }
+    job->directory = order->directory != NULL ? mem_strdup(order->directory) : NULL;
+    if ((order->directory != NULL && job->directory == NULL) ||
+        (order->target_count > 0 && copy_targets(job, order) < 0)) {
+        mem_free(job->directory);
+        mem_free(job);
+        return error_set_no_memory(err);
     }
     job->table = table;
     job->kind = order->kind;
@@ -204,7 +276,7 @@ static int job_new(struct job_table *table, const struct job_order *order, struc
     job->is_whole = order->verify.from_seq == 0 && order->verify.to_seq == BLOCKDB_SEQ_NONE &&
                     (order->verify.sample_percent <= 0 || order->verify.sample_percent >= 100);
     job->started_ms = os_now_ms(table->os);
-    atomic_store_explicit(&job->unit, units[order->kind], memory_order_relaxed);
+    atomic_store_explicit(&job->unit, first_unit(order->kind), memory_order_relaxed);
     call_init(&job->call, order->dispatch, order->loop, principal_everyone(), done);
     *out = job;
     return BLOCKDB_OK;
@@ -319,6 +391,7 @@ int job_find(struct job_table *table, enum job_kind kind, uint64_t id, struct jo
     };
     if (job->state == JOB_DONE) {
         out->report = job->report;
+        out->written = job->written;
     }
     if (job->state == JOB_FAILED) {
         out->error = job->error;

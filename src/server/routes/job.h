@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Jobs: work that outlives the request that began it: verification, backup, compaction.
+ * Jobs: work that outlives the request that began it: verification, backup, compaction, redaction.
  *
  *              .--> done
  *   running ---+--> failed        asked for by number; the last JOBS_MAX are remembered
  *              '--> canceled
  *
  * JOB-1  One job of a kind runs at a time.
- * JOB-2  A job that runs ends soon after it was canceled.
+ * JOB-2  A job that runs ends soon after it was canceled. What a redaction has not erased by then
+ *        is erased when the versions are redacted again, or the database is opened.
  * JOB-3  A job is found by number and kind: who may ask for one kind learns nothing of others.
  *
  * Threads:   any thread, but job_start(): the thread of its loop.
@@ -19,6 +20,7 @@
 #include "server/dispatch.h"
 
 #include <blockdb/blockdb.h>
+#include <blockdb/evidence.h>
 #include <stdint.h>
 
 #define JOBS_MAX 64
@@ -26,14 +28,17 @@
 struct os;
 struct job_table;
 
-enum job_kind { JOB_VERIFY, JOB_BACKUP, JOB_COMPACT, JOB_KIND_COUNT };
+enum job_kind { JOB_VERIFY, JOB_BACKUP, JOB_COMPACT, JOB_REDACT, JOB_KIND_COUNT };
 enum job_state { JOB_RUNNING, JOB_DONE, JOB_FAILED, JOB_CANCELED };
 
 /* What to do, and with what. */
 struct job_order {
     enum job_kind kind;
-    struct blockdb_verify_options verify; /* without progress */
-    const char *directory;                /* of a backup; copied */
+    struct blockdb_verify_options verify;        /* without progress */
+    const char *directory;                       /* of a backup; copied */
+    struct blockdb_redact_options redact;        /* without progress; texts are copied */
+    const struct blockdb_redact_target *targets; /* of a redaction; copied with their keys */
+    size_t target_count;
     struct dispatch *dispatch;
     struct loop *loop;
 };
@@ -50,6 +55,7 @@ struct job_info {
     uint64_t ended_ms;                   /* 0 while it runs */
     bool is_whole;                       /* a verification of the whole log */
     struct blockdb_verify_report report; /* of a verification that is done */
+    struct blockdb_write_result written; /* of a redaction that is done */
     struct error error;                  /* of one that failed */
 };
 

@@ -65,6 +65,8 @@ static const struct route own_routes[] = {
      .body_max = ROUTE_BODY_REQUEST_MAX,
      .handler = route_redact,
      .summary = "Erases the values of one version or of many; their proofs stay valid"},
+    ADMIN_ROUTE(HTTP_GET, "/api/v1/redact/{job}", RIGHT_ADMIN, 0, route_job,
+                "Tells how far a redaction is"),
 
     READ_ROUTE("/api/v1/head", RIGHT_PROVE, route_head, "Tells size and root of the sealed tree"),
     READ_ROUTE("/checkpoint", RIGHT_PROVE, route_checkpoint,

@@ -57,6 +57,6 @@ void routes_cancel_jobs(struct routes *routes);
 /* Figures. */
 struct routes_stats {
     uint64_t watchers;     /* streams that are open now */
-    uint64_t jobs_running; /* verifications and backups */
+    uint64_t jobs_running; /* of all kinds */
 };
 struct routes_stats routes_stats(struct routes *routes);

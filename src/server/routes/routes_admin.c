@@ -31,6 +31,7 @@ static int compact_run(struct exchange *x, struct blockdb *db, struct error *err
 void route_compact(struct exchange *x)
 {
     static const char *const names[] = {"wait", "job", NULL};
+    struct job_order order = {.kind = JOB_COMPACT};
     struct error err;
     bool as_job = false;
     int rc = exchange_query_check(x, names, &err);
@@ -41,7 +42,7 @@ void route_compact(struct exchange *x)
     if (rc < 0) {
         exchange_error(x, rc, &err);
     } else if (as_job) {
-        start_compact_job(x);
+        routes_start_job(x, &order);
     } else {
         exchange_run(x, POOL_LONG, compact_run);
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Verification, backup and, where it is wished, compaction, which run as jobs. */
+/* Jobs: verification and backup, which always are, and what compact and redact share with them. */
 #include "base/mem.h"
 #include "base/text.h"
 #include "server/conn.h"
@@ -17,7 +17,20 @@
 
 /* ---- Starting ------------------------------------------------------------------------------ */
 
-static void start(struct exchange *x, struct job_order *order)
+/* The number of a job, and when it began: together they name no other, of this process or the next.
+ */
+static void write_ticket(struct exchange *x, struct json_writer *w, enum job_kind kind, uint64_t id)
+{
+    struct job_info job;
+
+    json_writer_member_u64(w, "job", id);
+    if (job_find(routes_of(x)->jobs, kind, id, &job) == BLOCKDB_OK) {
+        json_writer_key(w, "started");
+        json_writer_time(w, job.started_ms);
+    }
+}
+
+void routes_start_job(struct exchange *x, struct job_order *order)
 {
     struct json_writer w;
     struct error err;
@@ -33,7 +46,7 @@ static void start(struct exchange *x, struct job_order *order)
         json_writer_member_bool(&w, "success", false);
         json_writer_member_text(&w, "error", "JobRunning");
         json_writer_member_text(&w, "message", err.message);
-        json_writer_member_u64(&w, "job", id);
+        write_ticket(x, &w, order->kind, id);
         reply_end(x, &w, 409);
         return;
     }
@@ -42,7 +55,7 @@ static void start(struct exchange *x, struct job_order *order)
         return;
     }
     reply_begin(x, &w);
-    json_writer_member_u64(&w, "job", id);
+    write_ticket(x, &w, order->kind, id);
     reply_end(x, &w, 202);
 }
 
@@ -96,7 +109,7 @@ void route_verify(struct exchange *x)
     order.verify.to_seq = request.to;
     order.verify.sample_percent = request.sample_percent;
     order.verify.threads = (unsigned)request.threads;
-    start(x, &order);
+    routes_start_job(x, &order);
 }
 
 /* A name that stays below the directory of backups: relative, and without "..". */
@@ -177,14 +190,7 @@ void route_backup(struct exchange *x)
         exchange_error(x, rc, &err);
         return;
     }
-    start(x, &order);
-}
-
-void start_compact_job(struct exchange *x)
-{
-    struct job_order order = {.kind = JOB_COMPACT};
-
-    start(x, &order);
+    routes_start_job(x, &order);
 }
 
 /* ---- Asking -------------------------------------------------------------------------------- */
@@ -205,6 +211,18 @@ static void write_report(struct json_writer *w, const struct job_info *job)
     if (job->is_whole) {
         reply_hash_member(w, "root", report->root);
     }
+    json_writer_end_object(w);
+}
+
+static void write_outcome(struct json_writer *w, const struct blockdb_write_result *written)
+{
+    json_writer_key(w, "outcome");
+    json_writer_begin_object(w);
+    json_writer_member_u64(w, "seq", written->first_seq);
+    json_writer_member_u64(w, "count", written->count);
+    json_writer_key(w, "time");
+    json_writer_time(w, written->time_ms);
+    json_writer_member_bool(w, "repeated", written->repeated);
     json_writer_end_object(w);
 }
 
@@ -231,6 +249,8 @@ static void reply_job(struct exchange *x, const struct job_info *job)
         json_writer_string(&w, slice_of_text(job->error.message));
     } else if (job->state == JOB_DONE && job->kind == JOB_VERIFY) {
         write_report(&w, job);
+    } else if (job->state == JOB_DONE && job->kind == JOB_REDACT) {
+        write_outcome(&w, &job->written);
     }
     reply_end(x, &w, 200);
 }

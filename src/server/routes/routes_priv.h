@@ -62,10 +62,11 @@ void route_verify(struct exchange *x);
 void route_backup(struct exchange *x);
 void route_job(struct exchange *x);
 void route_job_cancel(struct exchange *x);
+/* Starts a job whose kind and particulars are in order, and answers: 202 with its number, 409 with
+ * that of the one of its kind that runs. */
+void routes_start_job(struct exchange *x, struct job_order *order);
 /* routes_admin.c */
 void route_compact(struct exchange *x);
-/* What route_compact() does when it is asked for a job. */
-void start_compact_job(struct exchange *x);
 void route_flush(struct exchange *x);
 void route_cluster_status(struct exchange *x);
 void route_cluster_change(struct exchange *x);

@@ -6,17 +6,24 @@
 
 #include <blockdb/evidence.h>
 
-static int redact_run(struct exchange *x, struct blockdb *db, struct error *err)
+static struct blockdb_redact_options redact_options(const struct redact_body *body)
 {
-    const struct redact_body *body = exchange_state(x);
     struct blockdb_redact_options options = BLOCKDB_REDACT_OPTIONS_INIT;
-    struct blockdb_write_result written;
-    char text[REPLY_OUTCOME_BYTES];
-    int rc;
 
     options.reason_code = (unsigned)body->reason_code;
     options.reason = body->reason_text;
     options.authority = body->authority_text;
+    return options;
+}
+
+static int redact_run(struct exchange *x, struct blockdb *db, struct error *err)
+{
+    const struct redact_body *body = exchange_state(x);
+    struct blockdb_redact_options options = redact_options(body);
+    struct blockdb_write_result written;
+    char text[REPLY_OUTCOME_BYTES];
+    int rc;
+
     rc = blockdb_redact_many(db, body->targets, body->target_count, &options, &written, err);
     if (rc < 0) {
         return rc;
@@ -42,11 +49,24 @@ static int check_rights(const struct principal *who, const struct redact_body *b
     return BLOCKDB_OK;
 }
 
+static void redact_as_job(struct exchange *x, const struct redact_body *body)
+{
+    struct job_order order = {
+        .kind = JOB_REDACT,
+        .redact = redact_options(body),
+        .targets = body->targets,
+        .target_count = body->target_count,
+    };
+
+    routes_start_job(x, &order);
+}
+
 void route_redact(struct exchange *x)
 {
     struct redact_body *body = exchange_state_new(x, sizeof(*body));
     struct json_request q;
     struct error err;
+    bool as_job = false;
     int rc;
 
     if (body == NULL) {
@@ -58,9 +78,14 @@ void route_redact(struct exchange *x)
     if (rc == BLOCKDB_OK) {
         rc = check_rights(exchange_principal(x), body, &err);
     }
+    if (rc == BLOCKDB_OK) {
+        rc = exchange_query_bool(x, "job", &as_job, &err);
+    }
     if (rc < 0) {
         exchange_error(x, rc, &err);
-        return;
+    } else if (as_job) {
+        redact_as_job(x, body);
+    } else {
+        exchange_run(x, POOL_LONG, redact_run);
     }
-    exchange_run(x, POOL_LONG, redact_run);
 }

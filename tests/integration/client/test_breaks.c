@@ -216,6 +216,44 @@ static void test_jobs(void **state)
     blockdb_client_free(client);
 }
 
+/* The same for jobs that are left and found again, and for a server that forgot them. */
+static void test_jobs_by_number(void **state)
+{
+    static const enum proxy_act acts[] = {PROXY_CUT_AFTER, PROXY_CUT_HALF, PROXY_SAY_503,
+                                          PROXY_RESET_AFTER};
+    struct suite *s = *state;
+    struct blockdb_client_options o = real_options(s->proxy.url);
+    struct blockdb_client *client;
+    struct blockdb_client_job job = BLOCKDB_CLIENT_JOB_INIT;
+    struct blockdb_client_job other = BLOCKDB_CLIENT_JOB_INIT;
+    struct blockdb_error err;
+    char config[REAL_TEXT_BYTES];
+    size_t i;
+
+    o.retry_attempts = 1; /* fewer than breaks: it is asked again all the same */
+    client = real_client(&o);
+    for (i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
+        EXPECT(0, blockdb_client_compact_start(client, &job, &err), &err);
+        assert_true(job.id[0] != '\0' && job.started_ms != 0);
+        proxy_break(&s->proxy, acts[i], 7);
+        EXPECT(0, blockdb_client_job_await(client, &job, NULL, NULL, NULL, &err), &err);
+    }
+    EXPECT(0, blockdb_client_job_cancel(client, &job, &err), &err);
+
+    /* A server that was started anew counts from 1 again; another job 1 is not ours (RJOB-2). */
+    config_make(&s->server, config);
+    real_server_stop(&s->server, SIGTERM);
+    real_server_start(&s->server, "http", config);
+    EXPECT(BLOCKDB_ECLOSED, blockdb_client_job_await(client, &job, NULL, NULL, NULL, &err), &err);
+    (void)snprintf(job.id, sizeof(job.id), "1");
+    EXPECT(0, blockdb_client_compact_start(client, &other, &err), &err);
+    EXPECT(BLOCKDB_ECLOSED, blockdb_client_job_await(client, &job, NULL, NULL, NULL, &err), &err);
+    EXPECT(0, blockdb_client_job_await(client, &other, NULL, NULL, NULL, &err), &err);
+    job = (struct blockdb_client_job)BLOCKDB_CLIENT_JOB_INIT;
+    EXPECT(BLOCKDB_EINVAL, blockdb_client_job_await(client, &job, NULL, NULL, NULL, &err), &err);
+    blockdb_client_free(client);
+}
+
 /* compact and redact have a limit of their own, and are not cut off by that of requests. */
 static void test_long_requests(void **state)
 {
@@ -455,15 +493,11 @@ static void test_queue_is_freed_early(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_writes_arrive_once),
-        cmocka_unit_test(test_stalls),
-        cmocka_unit_test(test_unrepeatable),
-        cmocka_unit_test(test_jobs),
-        cmocka_unit_test(test_long_requests),
-        cmocka_unit_test(test_leader_is_followed),
-        cmocka_unit_test(test_pool),
-        cmocka_unit_test(test_queue_order),
-        cmocka_unit_test(test_queue_is_freed_early),
+        cmocka_unit_test(test_writes_arrive_once), cmocka_unit_test(test_stalls),
+        cmocka_unit_test(test_unrepeatable),       cmocka_unit_test(test_jobs),
+        cmocka_unit_test(test_jobs_by_number),     cmocka_unit_test(test_long_requests),
+        cmocka_unit_test(test_leader_is_followed), cmocka_unit_test(test_pool),
+        cmocka_unit_test(test_queue_order),        cmocka_unit_test(test_queue_is_freed_early),
         cmocka_unit_test(test_restarts),
     };
 

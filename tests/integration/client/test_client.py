@@ -4,6 +4,7 @@
 test_client.py SERVER CLI SUITE EXAMPLE..."""
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'server'))
 from server_harness import Server, wait_for  # noqa: E402
+from job_proxy import JobProxy  # noqa: E402
 
 PROGRAM, CLI, SUITE, EXAMPLES = None, None, None, []  # set by main()
 PATIENCE = 60
@@ -266,6 +268,114 @@ class BrokenServer(Case):
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertNotIn(b'is a server running', done.stderr)
         os.rename(wal + '.gone', wal)
+
+
+class LongWork(Case):
+    """Work of the server that is followed by its job."""
+
+    COMMANDS = (('compact',), ('verify',), ('backup', 'b'),
+                ('redact', 'a', '--seq', '0', '--reason', 'asked', '--yes'))
+
+    def setUp(self):
+        super().setUp()
+        self.cli('put', 'a', '1')
+        self.proxy = JobProxy(self.server.port)
+        self.addCleanup(self.proxy.close)
+
+    def follow(self, *command, stderr=subprocess.PIPE):
+        """Starts a command, and waits until it has asked about its job a few times."""
+        self.proxy.held = True
+        before = self.proxy.polls
+        process = subprocess.Popen([CLI, '--url', self.proxy.url, '--no-pin', *command],
+                                   stdout=subprocess.PIPE, stderr=stderr, env=self.environment(),
+                                   stdin=subprocess.DEVNULL)
+        self.addCleanup(process.stdout.close)
+        if process.stderr is not None:
+            self.addCleanup(process.stderr.close)
+        self.addCleanup(process.kill)
+        wait_for(lambda: self.proxy.polls > before + 3, 'polls of ' + command[0])
+        return process
+
+    def job(self, path):
+        reply = self.server.get(path)
+        self.assertEqual(reply[0], 200, reply)
+        return json.loads(reply[2])
+
+    def test_interrupt_leaves_the_job(self):
+        for command in self.COMMANDS:
+            process = self.follow(*command)
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(process.wait(PATIENCE), 130, command)
+            said = process.stderr.read().decode()
+            found = re.search('GET (http://127.0.0.1:[0-9]+)(/api/v1/%s/[0-9]+) tells' % command[0],
+                              said)
+            self.assertTrue(found, said)
+            self.assertEqual(found.group(1), self.proxy.url)
+            self.assertEqual('DELETE stops it' in said, command[0] != 'redact', said)
+            wait_for(lambda path=found.group(2): self.job(path)['state'] == 'done', 'the end')
+        self.assertEqual([p for p in self.proxy.paths if p.startswith('DELETE')], [])
+        self.assertIn('redacted', self.cli('get', 'a', '--at', '0', code=1))
+        self.assertTrue(os.path.exists(self.path('backups/b/CURRENT')))
+
+    def test_lost_connections(self):
+        for command in self.COMMANDS:
+            process = self.follow(*command)
+            self.proxy.cut = True
+            before = self.proxy.polls
+            wait_for(lambda count=before: self.proxy.polls > count + 9, 'polls that break')
+            self.assertIsNone(process.poll())
+            self.proxy.cut = self.proxy.held = False
+            self.assertEqual(process.wait(PATIENCE), 0, process.stderr.read())
+            self.proxy.cut = False
+
+    def test_another_server(self):
+        process = self.follow('compact')
+        self.server.stop()
+        self.server = Server(PROGRAM, '[server]\nresp_port = 0\n', dir=self.server.dir)
+        self.addCleanup(self.server.__exit__)
+        self.proxy.held = False
+        self.proxy.server_port = self.server.port
+        self.assertEqual(process.wait(PATIENCE), 1)
+        self.assertIn(b'does not know job', process.stderr.read())
+
+    def test_others_are_waited_for(self):
+        """A redaction begins when another has ended; a compaction is as good as one's own."""
+        self.cli('put', 'a', '2')
+        redact = ('--url', self.proxy.url, '--no-pin', 'redact', 'a', '--reason', 'asked', '--yes')
+        self.cli(*redact, '--seq', '0')
+        self.proxy.busy = self.job('/api/v1/redact/1')
+        self.cli(*redact, '--all')
+        self.assertIn('redacted', self.cli('get', 'a', code=1))
+        self.assertEqual(self.job('/api/v1/redact/2')['outcome']['count'], 1)
+        compact = ('--url', self.proxy.url, '--no-pin', 'compact')
+        self.cli(*compact)
+        self.proxy.busy = self.job('/api/v1/compact/3')
+        self.cli(*compact)
+        self.assertEqual(self.server.get('/api/v1/compact/4')[0], 404)
+        self.assertIsNone(self.proxy.busy)
+
+    def test_progress(self):
+        """A bar on a terminal, as on a directory, and no line of it stays."""
+        for command in self.COMMANDS:
+            primary, secondary = pty.openpty()
+            process = self.follow(*command, stderr=secondary)
+            os.close(secondary)
+            seen = b''
+            while b'50%' not in seen:
+                seen += os.read(primary, 4096)
+            self.assertIn(command[0].encode() + b': [############............]', seen)
+            self.proxy.held = False
+            try:
+                while True:
+                    more = os.read(primary, 4096)
+                    seen += more
+                    if not more:
+                        break
+            except OSError:
+                pass  # the terminal's other end is closed
+            os.close(primary)
+            self.assertEqual(process.wait(PATIENCE), 0, seen)
+            self.assertTrue(seen.endswith(b'\r\x1b[K'), seen[-80:])
 
 
 class Secrets(unittest.TestCase):

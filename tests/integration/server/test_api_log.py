@@ -268,6 +268,54 @@ class Evidence(ApiTest):
         self.refused(413, 'LimitExceeded', 'POST', '/api/v1/redact', {'versions': [item] * 4097},
                      says='4096')
 
+    def test_redact_as_a_job(self):
+        seqs = [self.put('job/%d' % i, 'v%d' % i) for i in range(3)]
+        versions = [{'key': 'job/%d' % i, 'seq': seq} for i, seq in enumerate(seqs)]
+        body = {'versions': versions, 'reason': 'asked', 'authority': 'x'}
+        begun = self.ok('POST', '/api/v1/redact?job=1', body, status=202)
+        path = '/api/v1/redact/%d' % begun['job']
+        done = self.wait_job(path)
+        self.assertEqual((done['state'], done['kind'], done['unit']), ('done', 'redact', 'steps'))
+        self.assertEqual((done['started'], done['done']), (begun['started'], done['total']))
+        self.assertEqual((done['outcome']['count'], done['outcome']['repeated']), (3, False))
+        self.assertGreater(done['outcome']['seq'], seqs[-1])
+        for i, seq in enumerate(seqs):
+            self.refused(410, 'Redacted', 'GET', '/api/v1/get/job/%d?at=%d' % (i, seq))
+        again = self.ok('POST', '/api/v1/redact?job=true', body, status=202)
+        done = self.wait_job('/api/v1/redact/%d' % again['job'])
+        self.assertTrue(done['outcome']['repeated'], done)
+        # What cannot be is told by the job; what is malformed at once.
+        wrong = self.ok('POST', '/api/v1/redact?job=1', {'key': 'other', 'seq': seqs[0]},
+                        status=202)
+        done = self.wait_job('/api/v1/redact/%d' % wrong['job'])
+        self.assertEqual((done['state'], done['error']), ('failed', 'NotFound'))
+        self.assertIn('other', done['message'])
+        self.refused(400, 'InvalidArgument', 'POST', '/api/v1/redact?job=1', {'key': 'x'})
+        self.refused(400, 'InvalidArgument', 'POST', '/api/v1/redact?job=maybe', body)
+        # Nobody stops an erasing.
+        self.refused(405, 'MethodNotAllowed', 'DELETE', path)
+
+    def test_compact_as_a_job(self):
+        for i in range(3):
+            self.put('compacted/%d' % i, 'v')
+            self.ok('POST', '/api/v1/flush')
+        begun = self.ok('POST', '/api/v1/compact?job=1', status=202)
+        path = '/api/v1/compact/%d' % begun['job']
+        done = self.wait_job(path)
+        self.assertEqual((done['state'], done['kind'], done['unit']), ('done', 'compact', 'keys'))
+        self.assertEqual((done['done'], done['started']), (done['total'], begun['started']))
+        self.assertEqual(self.ok('DELETE', path)['state'], 'done')
+        self.assertEqual(self.ok('GET', '/api/v1/get/compacted/1')['value'], 'v')
+
+    def test_jobs_are_found_by_their_kind(self):
+        """Who may prove may not look at, or stop, what operators and admins have begun."""
+        job = self.ok('POST', '/api/v1/compact?job=1', status=202)['job']
+        self.wait_job('/api/v1/compact/%d' % job)
+        for kind in ('verify', 'backup', 'redact'):
+            self.refused(404, 'NotFound', 'GET', '/api/v1/%s/%d' % (kind, job), says=kind)
+        for kind in ('verify', 'backup'):
+            self.refused(404, 'NotFound', 'DELETE', '/api/v1/%s/%d' % (kind, job))
+
     def test_redact_all_by_the_command_line(self):
         seqs = [self.put('by cli', 'v%d' % i) for i in range(5)]
         url = 'http://127.0.0.1:%d' % self.server.port

@@ -133,8 +133,8 @@ class Rows(ApiTest):
             {path for path in self.description.doc['paths'] if path not in covered},
             {'/api/v1/entry/{seq}', '/api/v1/seq', '/api/v1/watch', '/api/v1/head',
              '/api/v1/checkpoint', '/api/v1/proof/entry/{seq}', '/api/v1/backup',
-             '/api/v1/backup/{job}', '/api/v1/compact/{job}', '/read-only', '/openapi.json', '/',
-             '/api/v1/whoami',
+             '/api/v1/backup/{job}', '/api/v1/compact/{job}', '/api/v1/redact/{job}', '/read-only',
+             '/openapi.json', '/', '/api/v1/whoami',
              '/api/v1/roles', '/api/v1/password', '/api/v1/users', '/api/v1/users/{name}',
              '/api/v1/tokens', '/api/v1/tokens/{id}'})
 

@@ -23,6 +23,8 @@
     "\",\"type\":\"put\",\"seq\":" seq "," TIME "}"
 #define WRITTEN "{\"success\":true,\"seq\":7,\"count\":1," TIME "}"
 #define JOB(state, more) "{\"success\":true,\"job\":3,\"state\":\"" state "\"" more "}"
+#define STARTED "{\"success\":true,\"job\":3,\"started\":\"2026-01-01T00:00:00.000Z\"}"
+#define OUTCOME ",\"outcome\":{\"seq\":7,\"count\":2," TIME ",\"repeated\":true}"
 #define REPORT ",\"report\":{\"entries\":5,\"root\":\"" HASH "\"}"
 /* Of the one chunk, "hi". */
 #define HI_HASH "j0NDRmSPa5bfid2pAcUXaxCm2Dlh3TwayItZstwyeqQ="
@@ -58,13 +60,15 @@ static const struct memory_answer answers[] = {
     {"GET /api/v1/proof/", "200 OK", "{\"success\":true,\"proof\":\"text\"}"},
     {"GET /tile/entries/", "200 OK", "bundle"},
     {"GET /tile/0/", "200 OK", "0123456789abcdef0123456789abcdef"},
+    {"POST /api/v1/redact?job=1", "202 Begun", STARTED},
+    {"GET /api/v1/redact/3", "200 OK", JOB("done", OUTCOME)},
     {"POST /api/v1/redact", "200 OK", WRITTEN},
     {"POST /api/v1/verify", "202 Begun", "{\"success\":true,\"job\":3}"},
     {"GET /api/v1/verify/3", "200 OK", JOB("done", REPORT)},
     {"POST /api/v1/backup", "202 Begun", "{\"success\":true,\"job\":3}"},
     {"GET /api/v1/backup/3", "200 OK", JOB("done", "")},
     {"POST /api/v1/flush", "200 OK", "{\"success\":true}"},
-    {"POST /api/v1/compact?job=1", "202 Begun", "{\"success\":true,\"job\":3}"},
+    {"POST /api/v1/compact?job=1", "202 Begun", STARTED},
     {"GET /api/v1/compact/3", "200 OK", JOB("done", "")},
     {"POST /api/v1/compact", "200 OK", "{\"success\":true}"},
     {"GET /stats", "200 OK", "{\"success\":true}"},
@@ -330,6 +334,31 @@ static int run_backup(struct blockdb_client *c, struct error *err)
     return blockdb_client_backup(c, "today", NULL, NULL, err);
 }
 
+static int run_compact_job(struct blockdb_client *c, struct error *err)
+{
+    struct blockdb_client_job job = BLOCKDB_CLIENT_JOB_INIT;
+    int rc = blockdb_client_compact_start(c, &job, err);
+
+    assert_string_equal(job.id, rc == 0 ? "3" : "");
+    return rc < 0 ? rc : blockdb_client_job_await(c, &job, NULL, NULL, NULL, err);
+}
+
+static int run_redact_job(struct blockdb_client *c, struct error *err)
+{
+    static const struct blockdb_redact_target targets[] = {{"k", 1, 1}, {"l", 1, 2}};
+    struct blockdb_client_job_outcome outcome = {.size = sizeof(outcome)};
+    struct blockdb_client_job job = BLOCKDB_CLIENT_JOB_INIT;
+    int rc = blockdb_client_redact_start(c, targets, 2, NULL, &job, err);
+
+    if (rc == 0) {
+        assert_string_equal(job.path, "/api/v1/redact/3");
+        rc = blockdb_client_job_await(c, &job, NULL, NULL, &outcome, err);
+    }
+    assert_int_equal(outcome.written.first_seq, rc == 0 ? 7 : 0);
+    assert_int_equal(outcome.written.repeated, rc == 0);
+    return rc;
+}
+
 static int run_request(struct blockdb_client *c, struct error *err)
 {
     AUTO(blockdb_client_answer_deinit) struct blockdb_client_answer answer = {0};
@@ -393,19 +422,53 @@ static const struct function functions[] = {
     {"admin", run_admin, 0, false},
     {"verify", run_verify, 0, false},
     {"backup", run_backup, 0, true},
+    {"compact_start", run_compact_job, 0, false},
+    {"redact_start", run_redact_job, 0, false},
     {"request", run_request, 0, false},
 };
 #define FUNCTIONS (sizeof(functions) / sizeof(functions[0]))
 
+/* ---- A clock that does not wait ---------------------------------------------------------------
+ */
+
+/* The real system, but sleeping is moving the clock: polls of a job take their minute in no time.
+ */
+struct hasty_os {
+    struct os base;
+    struct os_ops ops;
+    _Atomic uint64_t slept_ns;
+};
+
+static uint64_t hasty_monotonic(struct os *os)
+{
+    return os_monotonic_ns(os_real()) + atomic_load(&((struct hasty_os *)os)->slept_ns);
+}
+
+static void hasty_sleep(struct os *os, uint64_t ns)
+{
+    atomic_fetch_add(&((struct hasty_os *)os)->slept_ns, ns);
+}
+
+static void hasty_init(struct hasty_os *os)
+{
+    *os = (struct hasty_os){.ops = *os_real()->ops};
+    os->ops.monotonic_ns = hasty_monotonic;
+    os->ops.sleep_ns = hasty_sleep;
+    os->base.ops = &os->ops;
+}
+
 /* ---- The loops ------------------------------------------------------------------------------- */
 
-static struct blockdb_client *client_on(struct memory_server *s)
+static struct blockdb_client *client_on(struct memory_server *s, struct hasty_os *os)
 {
     struct blockdb_client_options o = options_of();
     struct blockdb_client *c = NULL;
     struct error err;
 
     assert_int_equal(blockdb_client_new(&o, &c, &err), 0);
+    hasty_init(os);
+    c->os = &os->base;
+    c->net.os = &os->base;
     c->net.sockets = &s->base;
     return c;
 }
@@ -446,7 +509,8 @@ static void fail_allocations(const struct function *f)
 
     while (was_reached) {
         struct memory_server *s = memory_server_new(answers);
-        struct blockdb_client *c = client_on(s);
+        struct hasty_os os;
+        struct blockdb_client *c = client_on(s, &os);
         struct countdown countdown = {.left = ++n};
         struct error err = {0};
         int rc;
@@ -509,7 +573,8 @@ static void fail_calls(const struct function *f, enum memory_fault fault, int is
 
     while (was_reached) {
         struct memory_server *s = memory_server_new(answers);
-        struct blockdb_client *c = client_on(s);
+        struct hasty_os os;
+        struct blockdb_client *c = client_on(s, &os);
         struct error err = {0};
         int rc;
 
@@ -571,7 +636,8 @@ static void test_single_bytes(void **state)
     (void)state;
     for (i = 0; i < FUNCTIONS; i++) {
         struct memory_server *s = memory_server_new(answers);
-        struct blockdb_client *c = client_on(s);
+        struct hasty_os os;
+        struct blockdb_client *c = client_on(s, &os);
         struct error err = {0};
 
         memory_server_plan(s, MEMORY_SHORT, 1, 1);
