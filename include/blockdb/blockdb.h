@@ -131,6 +131,11 @@ struct blockdb_write_options {
     /* blockdb_submit() only: EWOULDBLOCK instead of waiting when too much is queued, or memory is
      * short while something is. */
     bool no_wait;
+    /* blockdb_submit() only: a small batch that asks for no sync is committed by the calling thread
+     * where that means no waiting, for a disk, a flush or another writer; the callback is called
+     * before the function returns then. That spares two hand-overs between threads, each of which
+     * takes longer than the commit. Any other batch goes the usual way. */
+    bool in_place;
 };
 #define BLOCKDB_WRITE_OPTIONS_INIT                                                                 \
     {                                                                                              \
@@ -180,8 +185,9 @@ int blockdb_write(struct blockdb *db, struct blockdb_batch *batch,
                   struct blockdb_write_result *out_result, struct blockdb_error *err);
 
 /* Called exactly once per accepted submit, from an engine thread or from a thread that is itself
- * writing; must not block or call blocking functions of this header. Borrows result and err for
- * the call; err holds a message only when status is not 0. */
+ * writing (with options->in_place also the submitter's, inside its submit); must not block or call
+ * blocking functions of this header. Borrows result and err for the call; err holds a message only
+ * when status is not 0. */
 typedef void (*blockdb_write_cb)(void *arg, int status, const struct blockdb_write_result *result,
                                  const struct blockdb_error *err);
 /* Like blockdb_write() without waiting. Takes batch: the engine frees it, after cb or when it

@@ -11,6 +11,9 @@
 #define QUEUED_BYTES_MAX (64u * 1024 * 1024)
 /* The longest that the committer waits for followers, however slow syncs are. */
 #define FOLLOWERS_WAIT_MAX_NS 2000000
+/* What a submitter commits itself: more takes longer than to hand it over. */
+#define IN_PLACE_ENTRIES_MAX 32
+#define IN_PLACE_BYTES_MAX (64u * 1024)
 
 int commit_init(struct commit *c)
 {
@@ -148,15 +151,11 @@ static void answer_group(struct blockdb *db, struct commit_request *group,
     account_subtract(db, ACCOUNT_COMMIT_QUEUE, bytes);
 }
 
-/* Commits one group; the caller leads. */
-static void lead(struct blockdb *db, const struct commit_request *own)
+/* Commits a group that is not in the queue; the caller leads. */
+static void lead_group(struct blockdb *db, struct commit_request *group,
+                       const struct commit_request *own)
 {
     struct commit *c = &db->commit;
-    struct commit_request *group;
-
-    mutex_lock(&c->mu);
-    group = take_group_locked(c);
-    mutex_unlock(&c->mu);
 
     commit_group_run(db, group);
 
@@ -165,6 +164,25 @@ static void lead(struct blockdb *db, const struct commit_request *own)
     mutex_unlock(&c->mu);
     notify_ring(db);
     answer_group(db, group, own);
+}
+
+/* Commits one group from the queue; the caller leads. */
+static void lead(struct blockdb *db, const struct commit_request *own)
+{
+    struct commit *c = &db->commit;
+    struct commit_request *group;
+
+    mutex_lock(&c->mu);
+    group = take_group_locked(c);
+    mutex_unlock(&c->mu);
+    lead_group(db, group, own);
+}
+
+/* Without looking at the caches: the leader does that for the group. */
+static void hold_bytes(struct blockdb *db, const struct commit_request *request)
+{
+    atomic_fetch_add_explicit(&db->account.held[ACCOUNT_COMMIT_QUEUE], request_bytes(request),
+                              memory_order_relaxed);
 }
 
 /* Whether the committer waits for what is queued now, and is to be woken: after the lock is given
@@ -188,9 +206,7 @@ static bool enqueue_locked(struct blockdb *db, struct commit *c, struct commit_r
     if (is_awaited) {
         c->awaited_weight = 0;
     }
-    /* Without looking at the caches: the leader does that for the group. */
-    atomic_fetch_add_explicit(&db->account.held[ACCOUNT_COMMIT_QUEUE], request_bytes(request),
-                              memory_order_relaxed);
+    hold_bytes(db, request);
     return is_awaited;
 }
 
@@ -246,10 +262,44 @@ static int refuse_full(struct error *err)
                      "too much waits to be committed, or memory is short; submit it again later");
 }
 
+/* Whether a request is of the kind that its submitter may commit. The table of clients' requests is
+ * out: it is locked while it is saved. */
+static bool may_be_in_place(const struct commit_request *request)
+{
+    const struct blockdb_batch *batch = request->batch;
+
+    return request->in_place && request->durability < BLOCKDB_DURABILITY_GROUP &&
+           request->client_id == NULL && batch->condition_count == 0 &&
+           batch->count <= IN_PLACE_ENTRIES_MAX && batch->records.len <= IN_PLACE_BYTES_MAX;
+}
+
+/* Whether a group of this request alone commits without waiting; the caller leads. */
+static bool leads_without_waiting(struct blockdb *db, const struct commit_request *request)
+{
+    uint64_t bytes = request_bytes(request) + COMMIT_MARKER_BYTES;
+
+    return workers_has_room(db, bytes) && sealer_has_room(db) && !wal_append_waits(db->wal, bytes);
+}
+
+/* Commits a request that may be in place and is not queued; false when it would have to wait. The
+ * caller leads, and no more when it is done. */
+static bool commit_in_place(struct blockdb *db, struct commit_request *request)
+{
+    if (!leads_without_waiting(db, request)) {
+        return false;
+    }
+    request->next = NULL;
+    request->promoted = false;
+    hold_bytes(db, request);
+    lead_group(db, request, NULL);
+    return true;
+}
+
 int commit_submit(struct blockdb *db, struct commit_request *request, bool no_wait,
                   struct error *err)
 {
     struct commit *c = &db->commit;
+    bool lead_now;
     bool wake;
 
     if (db->read_only) { /* there is no committer thread that could answer */
@@ -267,12 +317,17 @@ int commit_submit(struct blockdb *db, struct commit_request *request, bool no_wa
         mutex_unlock(&c->mu);
         return refuse_closed(err);
     }
-    wake = enqueue_locked(db, c, request);
-    if (!c->leading) {
-        c->leading = true;
-        c->committer_lead = true;
-        wake = true;
+    lead_now = !c->leading;
+    c->leading = true;
+    if (lead_now && may_be_in_place(request)) {
+        mutex_unlock(&c->mu);
+        if (commit_in_place(db, request)) {
+            return BLOCKDB_OK;
+        }
+        mutex_lock(&c->mu);
     }
+    wake = enqueue_locked(db, c, request) || lead_now;
+    c->committer_lead = c->committer_lead || lead_now;
     mutex_unlock(&c->mu);
     if (wake) {
         cond_signal(&c->committer_wake);

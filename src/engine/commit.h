@@ -9,6 +9,9 @@
  * next one gathers. Asynchronous submitters have no thread to lead with: the committer thread leads
  * when one of them is first.
  *
+ * A small batch that asks for no sync need not wait for that thread: its submitter may lead a group
+ * of this batch alone, when nobody leads and nothing would have to be waited for.
+ *
  * Whoever is answered is likely to submit again at once. If the committer led as soon as the first
  * of them is back, the others would wait for a sync that does not concern them, and every other
  * sync would be for one. So it waits for as many writes as it has just answered, but not longer
@@ -48,6 +51,7 @@ struct commit_request {
     bool seal_empty;     /* with seal: also where it has none */
     bool freeze;         /* then freeze the active memtable, so that it is flushed */
     bool rotate;         /* then go on in a fresh file of the WAL (wal_rotate()) */
+    bool in_place;       /* its submitter may lead, see above */
     blockdb_write_cb cb; /* NULL: a thread waits */
     void *cb_arg;
 

@@ -4,7 +4,6 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "engine/db.h"
-#include "engine/group.h"
 #include "engine/read.h"
 #include "ledger/record.h"
 
@@ -13,7 +12,6 @@
 #define SYNC_MEAN_OF 8
 /* Entries whose places in the memtable are looked for together. */
 #define ENTERED_TOGETHER 64
-#define MARKER_BYTES (GROUP_ITEM_HEADER_LEN + GROUP_MARKER_LEN)
 
 /* What one group needs and has; lives on the leader's stack. */
 struct group {
@@ -223,7 +221,7 @@ static int reserve(struct group *g, struct error *err)
     struct commit *c = &g->db->commit;
     size_t seal_count = g->entry_count + g->marker_count;
 
-    g->payload_len = g->record_bytes + g->marker_count * MARKER_BYTES;
+    g->payload_len = g->record_bytes + g->marker_count * COMMIT_MARKER_BYTES;
     g->payload = memtable_alloc(g->memtable, g->payload_len);
     if (g->payload == NULL || memtable_reserve(g->memtable, g->entry_count, g->key_bytes) < 0 ||
         seal_queue_reserve(&g->db->seal_queue, seal_count) < 0) {
@@ -299,13 +297,13 @@ static void encode(struct group *g)
         block_count(g, r);
         if (block_ends(g, r)) {
             encode_marker(g, place);
-            place += MARKER_BYTES;
+            place += COMMIT_MARKER_BYTES;
             block_start(g);
         }
     }
     if (group_ends_block(g)) {
         encode_marker(g, place);
-        place += MARKER_BYTES;
+        place += COMMIT_MARKER_BYTES;
         block_start(g);
     }
     ASSERT(place == g->payload + g->payload_len);

@@ -7,12 +7,15 @@
 #pragma once
 
 #include "engine/commit.h"
+#include "engine/group.h"
 #include "store/memtable.h"
 
 #define COMMIT_GROUP_REQUESTS_MAX 1024
 #define COMMIT_GROUP_BYTES_MAX (4u * 1024 * 1024)
 /* A block ends when its records reach this, whatever their number. */
 #define BLOCK_BYTES_MAX (4u * 1024 * 1024)
+/* What the end of a block adds to the bytes of a group. */
+#define COMMIT_MARKER_BYTES (GROUP_ITEM_HEADER_LEN + GROUP_MARKER_LEN)
 
 /* Ends the open block, if it has entries, with a group of its own. Its marker lies in memtable, the
  * active one. The caller leads. ENOSPC and ENOMEM change nothing. */

@@ -367,13 +367,18 @@ int sealer_seal_empty(struct blockdb *db, struct error *err)
     return sealer_wait(db, seq + 1, err);
 }
 
+bool sealer_has_room(struct blockdb *db)
+{
+    return seal_queue_bytes(&db->seal_queue) <= SEAL_QUEUE_BYTES_MAX;
+}
+
 int sealer_make_room(struct blockdb *db, struct error *err)
 {
     struct sealer *s = &db->sealer;
     uint64_t start_ns = 0;
     int rc = BLOCKDB_OK;
 
-    if (seal_queue_bytes(&db->seal_queue) > SEAL_QUEUE_BYTES_MAX) {
+    if (!sealer_has_room(db)) {
         start_ns = os_monotonic_ns(db->os);
     }
     do {

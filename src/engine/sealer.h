@@ -87,6 +87,8 @@ RESULT_MUST_BE_USED int sealer_seal_all(struct blockdb *db, struct error *err);
 RESULT_MUST_BE_USED int sealer_seal_empty(struct blockdb *db, struct error *err);
 /* Waits, for the leader of a commit, until the queue is not too long. Errors as sealer_wait(). */
 RESULT_MUST_BE_USED int sealer_make_room(struct blockdb *db, struct error *err);
+/* Whether it would return at once. */
+bool sealer_has_room(struct blockdb *db);
 /* Runs fn on the sealer's thread, between two blocks, and waits: for work on the ledger that only
  * who appends to it may do. One caller at a time. Its result; or why the sealer cannot. */
 RESULT_MUST_BE_USED int sealer_run(struct blockdb *db, sealer_errand_fn fn, void *arg,

@@ -334,6 +334,18 @@ static int wait_for_memory(struct blockdb *db, size_t group_bytes, struct error 
     return rc;
 }
 
+/* Whether the memtable takes so many bytes more. */
+static bool fits(const struct blockdb *db, const struct memtable *mt, size_t bytes)
+{
+    return memtable_bytes(mt) + bytes <= db->settings->memtable_size_limit;
+}
+
+bool workers_has_room(struct blockdb *db, size_t bytes)
+{
+    return atomic_load_explicit(&db->workers.pressure, memory_order_relaxed) <= 0 &&
+           account_fits(db, account_group_bytes(bytes)) && fits(db, db_active_memtable(db), bytes);
+}
+
 int workers_make_room(struct blockdb *db, size_t bytes, struct memtable **out_memtable,
                       struct error *err)
 {
@@ -346,7 +358,7 @@ int workers_make_room(struct blockdb *db, size_t bytes, struct memtable **out_me
         return rc;
     }
     mt = db_active_memtable(db);
-    if (memtable_bytes(mt) + bytes > db->settings->memtable_size_limit) {
+    if (!fits(db, mt, bytes)) {
         rc = workers_freeze(db, err);
         if (rc < 0) {
             return rc;

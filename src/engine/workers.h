@@ -14,7 +14,7 @@
  * WORK-3  Lack of space or memory delays a job, it does not end it; other failures are the
  *         engine's, but for a damaged input, which only stops merging.
  *
- * Threads:   workers_make_room(): the leader of a commit. The rest: any thread.
+ * Threads:   workers_make_room(), workers_has_room(): the leader of a commit. The rest: any thread.
  * Ownership: part of the database.
  */
 #pragma once
@@ -81,6 +81,8 @@ void workers_tables_changed(struct blockdb *db);
  * cannot be flushed now. */
 RESULT_MUST_BE_USED int workers_make_room(struct blockdb *db, size_t bytes,
                                           struct memtable **out_memtable, struct error *err);
+/* Whether it would return at once, with the memtable that is active now. */
+bool workers_has_room(struct blockdb *db, size_t bytes);
 /* Freezes the active memtable, if it has entries, so that it gets flushed. The caller leads a
  * commit, or is alone with the database. Errors as workers_make_room(). */
 RESULT_MUST_BE_USED int workers_freeze(struct blockdb *db, struct error *err);

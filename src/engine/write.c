@@ -27,10 +27,15 @@ static int check_options(const struct blockdb_write_options *options, struct err
     return BLOCKDB_OK;
 }
 
-/* The field is younger than the struct. */
+/* These fields are younger than the struct. */
 static bool asks_no_wait(const struct blockdb_write_options *options)
 {
     return options->size > offsetof(struct blockdb_write_options, no_wait) && options->no_wait;
+}
+
+static bool asks_in_place(const struct blockdb_write_options *options)
+{
+    return options->size > offsetof(struct blockdb_write_options, in_place) && options->in_place;
 }
 
 static void request_init(struct commit_request *request, struct blockdb *db,
@@ -135,6 +140,7 @@ int blockdb_submit(struct blockdb *db, struct blockdb_batch *batch,
         struct commit_request *request = &submission->request;
 
         request_init(request, db, batch, options);
+        request->in_place = asks_in_place(options);
         request->cb = cb;
         request->cb_arg = arg;
         if (options->client_id != NULL) { /* the caller only lends it for the call */

@@ -267,6 +267,7 @@ enum call_state dispatch_commit(struct call *call, const struct call_commit *opt
         write.request = options->request;
     }
     write.no_wait = true;
+    write.in_place = true;
     call->batch = NULL;
     call->task.run = commit_done;
     pending_begin(call);

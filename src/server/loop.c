@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define THREAD_NAME_BYTES 16
+#define TURN_ROUNDS 2
 
 /* ---- Tasks --------------------------------------------------------------------------------- */
 
@@ -103,14 +104,17 @@ static void on_prepare(uv_prepare_t *handle)
     }
 }
 
-/* After all ready sockets. */
+/* After all ready sockets. What is deferred may have an answer at once, which leaves in this turn.
+ */
 static void on_check(uv_check_t *handle)
 {
     struct loop *loop = handle->data;
 
     atomic_store_explicit(&loop->is_waiting, false, memory_order_relaxed);
-    run_posted(loop);
-    run_deferred(loop);
+    for (unsigned round = 0; round < TURN_ROUNDS; round++) {
+        run_posted(loop);
+        run_deferred(loop);
+    }
 }
 
 /* Only ends the waiting; on_check() does the work. */

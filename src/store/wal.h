@@ -169,6 +169,11 @@ RESULT_MUST_BE_USED int wal_close(struct wal *wal, struct wal_end_mark *out_mark
 RESULT_MUST_BE_USED int wal_append(struct wal *wal, const struct wal_frame *frame,
                                    uint64_t *out_position, struct error *err);
 
+/* Whether wal_append() of so many bytes might do more than write into the page cache: open or make
+ * a segment, sync, or write beside a sync that runs, behind which file systems let writes wait.
+ * For the thread that appends. */
+bool wal_append_waits(const struct wal *wal, uint64_t payload_bytes);
+
 /* Makes all frames up to `position` durable; returns at once when they are. `position` came from
  * wal_append() or wal_end_position(). A failure is final (WAL-8). */
 RESULT_MUST_BE_USED int wal_sync(struct wal *wal, uint64_t position, struct error *err);

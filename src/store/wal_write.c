@@ -199,6 +199,14 @@ static bool has_room_for(const struct wal *wal, const struct wal_segment *segmen
            wal->offset + p->frame_bytes + WAL_CLOSE_FRAME_BYTES <= segment->file_bytes;
 }
 
+bool wal_append_waits(const struct wal *wal, uint64_t payload_bytes)
+{
+    struct pending p = {.frame_bytes = wal_frame_bytes(payload_bytes)};
+
+    return wal->mark_is_exact || !has_room_for(wal, wal->active, &p) ||
+           atomic_load_explicit(&wal->syncs_running, memory_order_relaxed) > 0;
+}
+
 /* Opens the closed segment again, to go on behind its closing frame. */
 static int resume_closed(struct wal *wal, struct pending *p, struct error *err)
 {
@@ -399,7 +407,9 @@ int wal_sync(struct wal *wal, uint64_t position, struct error *err)
     ASSERT(segment != NULL);
     /* All segments before the active one are synced (WAL-4), so this one covers the position. */
     start_ns = os_monotonic_ns(wal->os);
+    atomic_fetch_add_explicit(&wal->syncs_running, 1, memory_order_relaxed);
     rc = file_sync(segment->file, err);
+    atomic_fetch_sub_explicit(&wal->syncs_running, 1, memory_order_relaxed);
     if (rc == 0) {
         latency_record(&wal->sync_latency, os_monotonic_ns(wal->os) - start_ns);
         note_synced(wal, end);

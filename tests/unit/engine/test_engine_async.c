@@ -3,6 +3,7 @@
  * What a server's event loop needs: reads and submits that never wait, and the commit callback.
  */
 #include "base/mem.h"
+#include "base/thread_index.h"
 #include "common/test_env.h"
 #include "engine/db.h"
 #include "engine/open.h"
@@ -307,6 +308,178 @@ static void test_batches_are_reused(void **state)
     mem_free(value);
 }
 
+/* ---- Submits that commit in place ------------------------------------------------------------ */
+
+/* What a submit came to. */
+struct placed {
+    atomic_bool is_done;
+    unsigned thread; /* that called back */
+    int status;
+    uint64_t count;
+};
+
+static void note_placed(void *arg, int status, const struct blockdb_write_result *result,
+                        const struct blockdb_error *err)
+{
+    struct placed *placed = arg;
+
+    (void)err;
+    placed->thread = thread_index();
+    placed->status = status;
+    placed->count = result->count;
+    atomic_store(&placed->is_done, true);
+}
+
+/* Submits a batch of so many entries; whether it was committed in place. */
+static bool submit_placed(struct blockdb *db, size_t count,
+                          const struct blockdb_write_options *options, const char *absent)
+{
+    struct blockdb_batch *batch = blockdb_batch_new(db);
+    struct placed placed = {0};
+    struct error err;
+    bool was_in_place;
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        fixture_must(blockdb_batch_put(batch, &i, sizeof(i), "value", 5, NULL), NULL);
+    }
+    if (absent != NULL) {
+        fixture_must(blockdb_batch_require_absent(batch, absent, strlen(absent), NULL), NULL);
+    }
+    fixture_must(blockdb_submit(db, batch, options, note_placed, &placed, &err), &err);
+    was_in_place = atomic_load(&placed.is_done) && placed.thread == thread_index();
+    while (!atomic_load(&placed.is_done)) {
+        os_sleep_ns(os_real(), WAIT_NS);
+    }
+    assert_int_equal(placed.status, BLOCKDB_OK);
+    assert_int_equal(placed.count, count);
+    assert_true(was_in_place == (placed.thread == thread_index()));
+    return was_in_place;
+}
+
+static void test_in_place(void **state)
+{
+    static const uint8_t client[BLOCKDB_CLIENT_ID_LEN] = "a client";
+    struct blockdb_write_options options = BLOCKDB_WRITE_OPTIONS_INIT;
+    struct blockdb_write_options other;
+    struct world w;
+
+    (void)state;
+    world_new(&w, "wal_sync_mode", "none", NULL);
+    options.in_place = true;
+    assert_false(submit_placed(w.db, 1, &options, NULL)); /* it opens a segment of the WAL */
+    assert_true(submit_placed(w.db, 1, &options, NULL));
+    assert_true(submit_placed(w.db, 20, &options, NULL));
+    assert_false(submit_placed(w.db, 1000, &options, NULL));
+    assert_false(submit_placed(w.db, 1, &options, "absent"));
+    assert_false(submit_placed(w.db, 1, NULL, NULL));
+    other = options;
+    other.durability = BLOCKDB_DURABILITY_INTERVAL;
+    assert_true(submit_placed(w.db, 1, &other, NULL));
+    other.durability = BLOCKDB_DURABILITY_GROUP;
+    assert_false(submit_placed(w.db, 1, &other, NULL));
+    other = options;
+    other.client_id = client;
+    other.request = 1;
+    assert_false(submit_placed(w.db, 1, &other, NULL));
+    assert_int_equal(fixture_stats(w.db).puts, 1027);
+    assert_int_equal(blockdb_seq_count(w.db), 1027);
+    world_free(&w);
+}
+
+/* What would freeze the memtable, or open a segment of the WAL, is left to the committer; the rest
+ * is there after all, and in the right order. */
+static void test_in_place_until_full(void **state)
+{
+    static uint8_t value[32 * 1024];
+    struct blockdb_write_options options = BLOCKDB_WRITE_OPTIONS_INIT;
+    AUTO(blockdb_value_deinit) struct blockdb_value newest = {0};
+    struct world w;
+    struct error err;
+    unsigned in_place = 0;
+    unsigned i;
+
+    (void)state;
+    world_new(&w, "memtable_size_limit", "1MiB", NULL);
+    options.in_place = true;
+    options.durability = BLOCKDB_DURABILITY_NONE;
+    for (i = 0; i < 400; i++) {
+        struct blockdb_batch *batch = blockdb_batch_new(w.db);
+        struct placed placed = {0};
+
+        memcpy(value, &i, sizeof(i));
+        fixture_must(blockdb_batch_put(batch, "key", 3, value, sizeof(value), NULL), NULL);
+        fixture_must(blockdb_submit(w.db, batch, &options, note_placed, &placed, &err), &err);
+        in_place += atomic_load(&placed.is_done) && placed.thread == thread_index();
+        while (!atomic_load(&placed.is_done)) {
+            os_sleep_ns(os_real(), WAIT_NS);
+        }
+        assert_int_equal(placed.status, BLOCKDB_OK);
+    }
+    assert_true(in_place > 0);
+    assert_true(in_place < 400);
+    assert_true(fixture_stats(w.db).flushes > 0);
+    fixture_must(blockdb_get(w.db, "key", 3, NULL, &newest, NULL), NULL);
+    assert_memory_equal(newest.data, value, sizeof(value));
+    world_free(&w);
+}
+
+#define PLACED_EACH 2000
+#define SOME 300
+
+static void submit_some(void *arg)
+{
+    struct blockdb *db = arg;
+    unsigned i;
+
+    for (i = 0; i < SOME; i++) {
+        fixture_put(db, "key", &i, sizeof(i));
+        if (i % 50 == 0) {
+            fixture_must(blockdb_sync(db, NULL), NULL);
+        }
+    }
+}
+
+static void submit_in_place(void *arg)
+{
+    struct blockdb_write_options options = BLOCKDB_WRITE_OPTIONS_INIT;
+    struct gate gate = {.open = true};
+    struct blockdb *db = arg;
+    unsigned i;
+
+    options.in_place = true;
+    options.durability = BLOCKDB_DURABILITY_INTERVAL;
+    for (i = 0; i < PLACED_EACH; i++) {
+        struct blockdb_batch *batch = blockdb_batch_new(db);
+
+        fixture_must(blockdb_batch_put(batch, &i, sizeof(i), "value", 5, NULL), NULL);
+        fixture_must(blockdb_submit(db, batch, &options, pass_gate, &gate, NULL), NULL);
+    }
+    wait_calls(&gate, PLACED_EACH);
+    assert_int_equal(atomic_load(&gate.status), BLOCKDB_OK);
+}
+
+/* Submitters that lead, the committer, blocking writers that lead, and syncs. */
+static void test_in_place_from_many_threads(void **state)
+{
+    struct os_thread *threads[4] = {NULL};
+    struct world w;
+    unsigned i;
+
+    (void)state;
+    world_new(&w, "blockchain_batch_size", "10", NULL);
+    for (i = 0; i < 4; i++) {
+        fixture_must(os_thread_start(os_real(), "writer", i < 2 ? submit_in_place : submit_some,
+                                     w.db, &threads[i], NULL),
+                     NULL);
+    }
+    for (i = 0; i < 4; i++) {
+        os_thread_join(os_real(), threads[i]);
+    }
+    assert_int_equal(fixture_stats(w.db).puts, 2 * PLACED_EACH + 2 * SOME);
+    world_free(&w);
+}
+
 /* ---- The commit callback --------------------------------------------------------------------- */
 
 struct heard {
@@ -359,19 +532,6 @@ static void test_commit_cb(void **state)
     world_free(&w);
 }
 
-static void submit_some(void *arg)
-{
-    struct blockdb *db = arg;
-    unsigned i;
-
-    for (i = 0; i < 300; i++) {
-        fixture_put(db, "key", &i, sizeof(i));
-        if (i % 50 == 0) {
-            fixture_must(blockdb_sync(db, NULL), NULL);
-        }
-    }
-}
-
 /* Writers, syncs, the sealer, and somebody who changes the listener all the time. */
 static void test_commit_cb_from_many_threads(void **state)
 {
@@ -409,10 +569,17 @@ static void test_commit_cb_from_many_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_memory_answers), cmocka_unit_test(test_any_read_may_block),
-        cmocka_unit_test(test_direct_files),   cmocka_unit_test(test_shorter_structs),
-        cmocka_unit_test(test_full_queue),     cmocka_unit_test(test_batches_are_reused),
-        cmocka_unit_test(test_commit_cb),      cmocka_unit_test(test_commit_cb_from_many_threads),
+        cmocka_unit_test(test_memory_answers),
+        cmocka_unit_test(test_any_read_may_block),
+        cmocka_unit_test(test_direct_files),
+        cmocka_unit_test(test_shorter_structs),
+        cmocka_unit_test(test_full_queue),
+        cmocka_unit_test(test_batches_are_reused),
+        cmocka_unit_test(test_in_place),
+        cmocka_unit_test(test_in_place_until_full),
+        cmocka_unit_test(test_in_place_from_many_threads),
+        cmocka_unit_test(test_commit_cb),
+        cmocka_unit_test(test_commit_cb_from_many_threads),
     };
 
     world_seed = test_seed();

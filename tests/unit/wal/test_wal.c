@@ -233,6 +233,29 @@ static void test_large_frames(void **state)
     }
 }
 
+static void test_append_waits(void **state)
+{
+    const uint64_t half = WAL_SEGMENT_BYTES_MIN / 2;
+    struct wal_fixture f;
+
+    (void)state;
+    wal_fixture_init_memory(&f);
+    assert_int_equal(wal_fixture_open(&f, NULL), 0);
+    assert_true(wal_append_waits(f.wal, 10)); /* no segment is open yet */
+    wal_fixture_fill(&f, 1, 1000);
+    assert_false(wal_append_waits(f.wal, 10));
+    assert_false(wal_append_waits(f.wal, half));
+    wal_fixture_fill(&f, 1, half);
+    assert_true(wal_append_waits(f.wal, half)); /* the next one */
+    assert_false(wal_append_waits(f.wal, 10));
+    assert_int_equal(wal_sync(f.wal, f.position, &f.err), 0);
+    assert_false(wal_append_waits(f.wal, 10));
+    assert_int_equal(wal_fixture_close(&f), 0);
+    assert_int_equal(wal_fixture_open(&f, NULL), 0);
+    assert_true(wal_append_waits(f.wal, 10)); /* the keeper of the end mark is to be told */
+    wal_fixture_deinit(&f);
+}
+
 static void test_limits(void **state)
 {
     struct wal_fixture f;
@@ -421,6 +444,7 @@ int main(void)
         cmocka_unit_test(test_from_seq),
         cmocka_unit_test(test_jump),
         cmocka_unit_test(test_large_frames),
+        cmocka_unit_test(test_append_waits),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_long_numbers),
         cmocka_unit_test(test_read_only),
