@@ -80,7 +80,7 @@ struct wal {
     /* Atomic: written under mu, read by any thread without it. */
     _Atomic uint64_t end_position;    /* release: the frames before it are written */
     _Atomic uint64_t synced_position; /* release: the bytes before it are durable */
-    _Atomic unsigned syncs_running; /* relaxed: a hint for wal_append_waits() */
+    _Atomic unsigned syncs_running;   /* relaxed: a hint for wal_append_waits() */
     struct latency sync_latency;
 
     struct mutex mu;
