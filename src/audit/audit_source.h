@@ -17,8 +17,10 @@
 #include "ledger/tile.h"
 
 #include <blockdb/blockdb.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
+struct http_access;
 struct os;
 struct audit_source;
 
@@ -44,15 +46,18 @@ struct audit_source {
     const struct audit_source_ops *ops;
     char *place;        /* owned: the directory or URL, for messages */
     struct blockdb *db; /* of a database, else NULL */
+    /* A connection could not be made, or broke, so what failed may be tried again. Any thread. */
+    atomic_bool lost_connection;
 };
 
 /* A directory of static files. It need not exist before the first read. ENOMEM. */
 RESULT_MUST_BE_USED int audit_source_of_dir(struct os *os, const char *dir,
                                             struct audit_source **out, struct error *err);
-/* The prefix of a log on the network, "https://example.org/log"; ca_file has the certificates to
- * trust, NULL: the system's. EINVAL: no such URL. With the first read come EUNSUPPORTED, when that
- * needs libssl or zlib and it is not installed, and EINVAL for a ca_file that cannot be used. */
-RESULT_MUST_BE_USED int audit_source_of_url(const char *url, const char *ca_file,
+/* The prefix of a log on the network, "https://example.org/log"; access (client/http.h; NULL:
+ * nobody) is borrowed until the source is freed. EINVAL: no such URL. With the first read come
+ * EUNSUPPORTED, when that needs libssl or zlib and it is not installed, EINVAL for a file of access
+ * that cannot be used, and EDENIED when the server lets somebody else read. */
+RESULT_MUST_BE_USED int audit_source_of_url(const char *url, const struct http_access *access,
                                             struct audit_source **out, struct error *err);
 /* An open database; dir is its directory, for messages. A database without a signed head delivers
  * the text of an unsigned checkpoint: that of its sealed head. ENOMEM. */

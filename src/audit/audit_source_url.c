@@ -14,7 +14,7 @@
 
 struct url_source {
     struct audit_source base;
-    char *ca_file; /* owned, or NULL */
+    const struct http_access *access; /* borrowed, or NULL */
 };
 
 struct url_connection {
@@ -42,7 +42,7 @@ static int url_connect(struct audit_source *source, void **out_connection, struc
         .body_max = BODY_LEN_MAX,
         .timeout_ms = TIMEOUT_MS,
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
-        .ca_file = ((struct url_source *)source)->ca_file,
+        .access = ((struct url_source *)source)->access,
     };
     struct url_connection *c = mem_calloc(1, sizeof(*c));
     int rc;
@@ -57,6 +57,18 @@ static int url_connect(struct audit_source *source, void **out_connection, struc
     }
     *out_connection = c;
     return BLOCKDB_OK;
+}
+
+static int refused(const struct audit_source *source, int status, const char *url,
+                   struct error *err)
+{
+    const struct http_access *access = ((const struct url_source *)source)->access;
+    bool is_known = access != NULL && (access->authorization != NULL || access->cert_file != NULL);
+
+    return error_set(err, BLOCKDB_EDENIED, "'%.400s': the server answered with HTTP status %d; %s",
+                     url, status,
+                     is_known ? "the credentials that were shown do not let one read the log"
+                              : "it wants to know who reads the log: give a token or a user");
 }
 
 /* Fetches prefix/path; a missing one is ENOTFOUND. */
@@ -76,7 +88,13 @@ static int fetch(struct audit_source *source, struct url_connection *c, const ch
     rc = strstr(path, "entries/") != NULL ? http_get_compressed(c->http, url, &c->response, err)
                                           : http_get(c->http, url, &c->response, err);
     if (rc < 0) {
+        if (rc == BLOCKDB_EIO) {
+            atomic_store(&source->lost_connection, true);
+        }
         return rc;
+    }
+    if (c->response.status == 401 || c->response.status == 403) {
+        return refused(source, c->response.status, url, err);
     }
     if (c->response.status == 404 || c->response.status == 410) {
         return error_set(err, BLOCKDB_ENOTFOUND, "'%.400s': the server has none (HTTP status %d)",
@@ -124,7 +142,6 @@ static int url_read_tile(struct audit_source *source, void *connection, const st
 
 static void url_free(struct audit_source *source)
 {
-    mem_free(((struct url_source *)source)->ca_file);
     mem_free(source);
 }
 
@@ -136,8 +153,8 @@ static const struct audit_source_ops url_ops = {
     .free = url_free,
 };
 
-int audit_source_of_url(const char *url, const char *ca_file, struct audit_source **out,
-                        struct error *err)
+int audit_source_of_url(const char *url, const struct http_access *access,
+                        struct audit_source **out, struct error *err)
 {
     struct url_source *source;
 
@@ -151,8 +168,8 @@ int audit_source_of_url(const char *url, const char *ca_file, struct audit_sourc
     }
     source->base.ops = &url_ops;
     source->base.place = mem_strdup(url);
-    source->ca_file = ca_file != NULL ? mem_strdup(ca_file) : NULL;
-    if (source->base.place == NULL || (ca_file != NULL && source->ca_file == NULL)) {
+    source->access = access;
+    if (source->base.place == NULL) {
         audit_source_free(&source->base);
         return error_set_no_memory(err);
     }

@@ -113,23 +113,29 @@ static int make_basic(const struct blockdb_client_options *o, struct os *os, str
     return BLOCKDB_OK;
 }
 
-int client_set_credentials(struct blockdb_client *c, const struct blockdb_client_options *o,
-                           struct error *err)
+int client_credentials_line(const struct blockdb_client_options *o, struct os *os, struct buf *out,
+                            struct error *err)
 {
-    AUTO(client_secret_deinit) struct buf line = {0};
     bool has_token = o->token != NULL || o->token_file != NULL;
     bool has_password = o->password != NULL || o->password_file != NULL;
-    int rc;
 
     if ((has_token && (o->user != NULL || has_password)) || has_password != (o->user != NULL)) {
         return error_set(err, BLOCKDB_EINVAL,
                          "credentials are either a token, or a user with a password");
     }
-    if (!has_token && !has_password) {
-        return BLOCKDB_OK;
+    if (has_token) {
+        return make_bearer(o, os, out, err);
     }
-    rc = has_token ? make_bearer(o, c->os, &line, err) : make_basic(o, c->os, &line, err);
-    if (rc < 0) {
+    return has_password ? make_basic(o, os, out, err) : BLOCKDB_OK;
+}
+
+int client_set_credentials(struct blockdb_client *c, const struct blockdb_client_options *o,
+                           struct error *err)
+{
+    AUTO(client_secret_deinit) struct buf line = {0};
+    int rc = client_credentials_line(o, c->os, &line, err);
+
+    if (rc < 0 || line.len == 0) {
         return rc;
     }
     c->authorization = mem_strdup((const char *)line.data);

@@ -18,6 +18,7 @@
 
 #include "base/lock.h"
 #include "client/answer.h"
+#include "client/credentials.h"
 #include "client/link.h"
 #include "client/secure.h"
 #include "client/url.h"
@@ -102,7 +103,3 @@ RESULT_MUST_BE_USED int client_learn_endpoint(struct blockdb_client *client, str
 RESULT_MUST_BE_USED int client_set_credentials(struct blockdb_client *client,
                                                const struct blockdb_client_options *options,
                                                struct error *err);
-/* EINVAL unless a text can be the value of a header: not empty, no control characters. */
-RESULT_MUST_BE_USED int client_check_line(struct slice text, const char *what, struct error *err);
-/* Wipes before it frees. */
-void client_secret_deinit(struct buf *b);

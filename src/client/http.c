@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "client/gunzip.h"
 #include "client/roundtrip.h"
+#include "crypto/secret.h"
 
 #include <blockdb/version.h>
 #include <inttypes.h>
@@ -17,8 +18,8 @@ struct http {
     size_t body_max;
     uint32_t timeout_ms;
     uint32_t connect_timeout_ms; /* 0: timeout_ms */
-    char *ca_file;               /* NULL: the system's */
-    struct link_net net;         /* its secure is made for the first https URL */
+    struct http_access access;
+    struct link_net net; /* its secure is made for the first https URL */
     struct link link;
     struct url server; /* of the link, when it is open */
     struct answer answer;
@@ -67,8 +68,10 @@ void http_close(struct http *h)
     link_close(&h->link);
     secure_free(h->net.secure);
     answer_deinit(&h->answer);
+    if (h->head.data != NULL) {
+        secret_wipe(h->head.data, h->head.cap); /* it may have credentials in it */
+    }
     buf_deinit(&h->head);
-    mem_free(h->ca_file);
     mem_free(h);
 }
 
@@ -87,6 +90,7 @@ static void copy_options(struct http *h, const struct http_options *o)
     h->body_max = o->body_max > 0 ? o->body_max : HTTP_BODY_MAX_DEFAULT;
     h->timeout_ms = o->timeout_ms > 0 ? o->timeout_ms : HTTP_TIMEOUT_MS_DEFAULT;
     h->connect_timeout_ms = o->connect_timeout_ms;
+    h->access = o->access != NULL ? *o->access : (struct http_access){0};
     h->net.os = os_real();
     h->net.sockets = o->sockets != NULL ? o->sockets : sockets_real();
 }
@@ -94,20 +98,14 @@ static void copy_options(struct http *h, const struct http_options *o)
 int http_open(const struct http_options *options, struct http **out, struct error *err)
 {
     static const struct http_options defaults = {0};
-    AUTO(http_close_ptr) struct http *h = mem_calloc(1, sizeof(*h));
+    struct http *h = mem_calloc(1, sizeof(*h));
 
     if (h == NULL) {
         return error_set_no_memory(err);
     }
     h->link = (struct link)LINK_CLOSED;
     copy_options(h, options != NULL ? options : &defaults);
-    if (options != NULL && options->ca_file != NULL) {
-        h->ca_file = mem_strdup(options->ca_file);
-        if (h->ca_file == NULL) {
-            return error_set_no_memory(err);
-        }
-    }
-    *out = TAKE(h);
+    *out = h;
     return BLOCKDB_OK;
 }
 
@@ -159,6 +157,10 @@ static int build_head(struct http *h, const struct request *r)
     if (r->may_compress && buf_appendf(head, "Accept-Encoding: gzip\r\n") < 0) {
         return BLOCKDB_ENOMEM;
     }
+    if (h->access.authorization != NULL &&
+        buf_append(head, h->access.authorization, strlen(h->access.authorization)) < 0) {
+        return BLOCKDB_ENOMEM;
+    }
     if (r->body != NULL &&
         buf_appendf(head, "Content-Type: %s\r\nContent-Length: %zu\r\n",
                     type != NULL ? type : CONTENT_TYPE_DEFAULT, r->body->bytes.len) < 0) {
@@ -175,7 +177,12 @@ static int connect_link(struct http *h, const struct request *r, uint64_t deadli
     uint64_t connect_by = deadline_ns;
 
     if (r->server.is_https && h->net.secure == NULL) {
-        struct secure_options options = {.ca_file = h->ca_file};
+        struct secure_options options = {
+            .ca_file = h->access.ca_file,
+            .cert_file = h->access.cert_file,
+            .key_file = h->access.key_file,
+            .insecure = h->access.insecure,
+        };
         int rc = secure_new(&options, &h->net.secure, err);
 
         if (rc < 0) {

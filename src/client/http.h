@@ -5,7 +5,7 @@
  * Made for small answers from servers that are not trusted: the body has a maximum, each request a
  * time limit, redirects are not followed (a 3xx is an answer like any other), certificates are
  * verified, and only http and https are spoken. What an answer means is the caller's affair: every
- * status is a success here. Proxies are not used; neither are credentials.
+ * status is a success here. Proxies are not used.
  *
  * The connection is kept and used again for requests to the same server. One that the server closed
  * meanwhile is replaced without a word.
@@ -15,7 +15,8 @@
  * HTTP-2  An answer never takes more memory than twice its body's maximum and a fixed amount.
  *
  * Threads:   a client belongs to one thread at a time; different clients are independent.
- * Ownership: copies options; borrows URLs and bodies for the call; a response owns its body.
+ * Ownership: copies options, but borrows what they point to until http_close(); borrows URLs and
+ *            bodies for the call; a response owns its body.
  */
 #pragma once
 
@@ -30,13 +31,23 @@
 
 struct sockets;
 
+/* As whom, and trusting whom. All of it goes to every server that is asked, so who fills in more
+ * than ca_file asks one server only. */
+struct http_access {
+    const char *ca_file;       /* certificates to trust; NULL: the system's */
+    const char *cert_file;     /* to show; NULL: none */
+    const char *key_file;      /* NULL: in cert_file */
+    const char *authorization; /* a header line with its end, or NULL */
+    bool insecure;             /* any certificate will do */
+};
+
 /* Zero means the default, in each field. */
 struct http_options {
     size_t body_max;             /* HTTP_BODY_MAX_DEFAULT; counts what comes out of compression */
     uint32_t timeout_ms;         /* of a whole request: HTTP_TIMEOUT_MS_DEFAULT */
     uint32_t connect_timeout_ms; /* of connecting, TLS included: timeout_ms */
-    const char *ca_file;         /* certificates to trust instead of the system's */
-    struct sockets *sockets;     /* the system's */
+    const struct http_access *access; /* nobody, and the system's certificates */
+    struct sockets *sockets;          /* the system's */
 };
 
 struct http_request_body {
@@ -65,10 +76,11 @@ void http_set_timeout(struct http *h, uint32_t timeout_ms);
 
 /* Sends a request and reads the answer. What was in *out is replaced on success and gone on
  * failure; its memory is used again, so one response may serve many requests.
- * EINVAL: no http or https URL, one with a user in it, or a ca_file that cannot be used. EIO: no
- * connection, a broken one, a certificate that does not verify, or no proper HTTP. ETIMEDOUT.
- * ELIMIT: the body is larger than body_max. EUNSUPPORTED: https without OpenSSL's libssl, or a
- * compressed body without zlib; the message names the package. ENOMEM. Messages name the URL. */
+ * EINVAL: no http or https URL, one with a user in it, or a file of access that cannot be used.
+ * EIO: no connection, a broken one, a certificate that does not verify, or no proper HTTP.
+ * ETIMEDOUT. ELIMIT: the body is larger than body_max. EUNSUPPORTED: https without OpenSSL's
+ * libssl, or a compressed body without zlib; the message names the package. ENOMEM. Messages name
+ * the URL. */
 RESULT_MUST_BE_USED int http_get(struct http *h, const char *url, struct http_response *out,
                                  struct error *err);
 /* The same, telling the server that it may compress the body with gzip. (If it does so unasked,

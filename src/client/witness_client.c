@@ -355,8 +355,9 @@ int witness_round_run(const struct witness_round *round, struct witness_outcome 
 {
     uint32_t timeout_ms = round->timeout_ms > 0 ? round->timeout_ms
                                                 : WITNESS_ROUND_TIMEOUT_MS_DEFAULT;
+    const struct http_access access = {.ca_file = round->ca_file};
     struct http_options options = {
-        .body_max = ANSWER_LEN_MAX, .timeout_ms = timeout_ms, .ca_file = round->ca_file};
+        .body_max = ANSWER_LEN_MAX, .timeout_ms = timeout_ms, .access = &access};
     struct witness_submission submission = round->submission;
     struct task pattern = {.submission = &submission, .options = &options};
     AUTO(mem_free_ptr) struct task *tasks = NULL;

@@ -63,7 +63,7 @@ struct witness_round {
     struct witness_submission submission;
     uint64_t skip;       /* bit i: do not ask witnesses[i] of the policy */
     uint32_t timeout_ms; /* of the whole round; 0: WITNESS_ROUND_TIMEOUT_MS_DEFAULT */
-    const char *ca_file; /* as in struct http_options */
+    const char *ca_file; /* as in struct http_access */
 };
 
 /* Submits the head to all witnesses of the policy that have a URL, at the same time. outcomes has

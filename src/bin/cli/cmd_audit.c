@@ -3,6 +3,7 @@
 #include "audit/audit.h"
 #include "base/mem.h"
 #include "bin/cli/cli.h"
+#include "bin/cli/connect.h"
 #include "client/http.h"
 #include "ledger/policy.h"
 #include "os/os.h"
@@ -13,9 +14,11 @@
 #define NS_PER_S 1000000000.0
 #define CONFIGS_SHOWN 20
 
-static int open_source(struct cli *cli, struct audit_source **out, struct error *err)
+static int open_source(struct cli *cli, struct log_access *access, struct audit_source **out,
+                       struct error *err)
 {
     const char *log = args_value(&cli->args, "log");
+    int rc;
 
     if (log == NULL) {
         return audit_source_of_database(cli->db, cli->open_name, out, err);
@@ -24,7 +27,8 @@ static int open_source(struct cli *cli, struct audit_source **out, struct error 
         return error_set(err, BLOCKDB_EINVAL, "options --log and --data-dir exclude each other");
     }
     if (http_url_valid(log)) {
-        return audit_source_of_url(log, args_value(&cli->args, "cacert"), out, err);
+        rc = connect_log(cli, log, access, err);
+        return rc < 0 ? rc : audit_source_of_url(log, &access->http, out, err);
     }
     return audit_source_of_dir(cli->os, log, out, err);
 }
@@ -174,7 +178,8 @@ static void print_report(struct cli *cli, const struct audit_report *report, int
 
 int cmd_audit(struct cli *cli, struct error *err)
 {
-    AUTO(audit_source_free_ptr) struct audit_source *source = NULL;
+    AUTO(log_access_deinit) struct log_access access = {0};
+    AUTO(audit_source_free_ptr) struct audit_source *source = NULL; /* borrows access */
     AUTO(buf_deinit) struct buf policy_text = {0};
     struct slice policy = {0};
     struct audit_report report = {0};
@@ -203,7 +208,7 @@ int cmd_audit(struct cli *cli, struct error *err)
     }
     rc = read_policy(cli, &policy_text, &policy, err);
     if (rc == BLOCKDB_OK) {
-        rc = open_source(cli, &source, err);
+        rc = open_source(cli, &access, &source, err);
     }
     if (rc < 0) {
         return rc;
@@ -216,5 +221,6 @@ int cmd_audit(struct cli *cli, struct error *err)
         print_report(cli, &report, rc, os_monotonic_ns(cli->os) - progress.start_ns);
     }
     audit_report_deinit(&report);
+    cli->lost_connection = atomic_load(&source->lost_connection);
     return rc;
 }

@@ -6,12 +6,15 @@
 #include "bin/cli/cli.h"
 #include "bin/cli/environment.h"
 #include "bin/cli/secret_input.h"
+#include "client/credentials.h"
+#include "client/url.h"
 #include "os/os.h"
 #include "shim/toml.h"
 
 #include <blockdb/client.h>
 #include <blockdb/version.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #define URL_DEFAULT "http://127.0.0.1:8080"
@@ -267,15 +270,13 @@ static int ask_password(struct settings *s, struct error *err)
     return rc < 0 ? rc : settings_default(s, SETTING_PASSWORD, (const char *)password.data, err);
 }
 
-static int make_client(const struct settings *s, struct blockdb_client **out, struct buf *url,
-                       struct error *err)
+/* Credentials and certificates; borrows from s. */
+static struct blockdb_client_options options_of(const struct settings *s)
 {
     struct blockdb_client_options options = BLOCKDB_CLIENT_OPTIONS_INIT;
     bool has_token = s->texts[SETTING_TOKEN] != NULL || s->texts[SETTING_TOKEN_FILE] != NULL;
 
     options.urls = s->texts[SETTING_URL] != NULL ? s->texts[SETTING_URL] : URL_DEFAULT;
-    options.max_connections = 4;
-    options.user_agent = "blockdb-cli/" BLOCKDB_VERSION;
     if (has_token && s->texts[SETTING_USER] == NULL) {
         options.token = s->texts[SETTING_TOKEN];
         options.token_file = s->texts[SETTING_TOKEN_FILE];
@@ -287,25 +288,141 @@ static int make_client(const struct settings *s, struct blockdb_client **out, st
     options.cert_file = s->texts[SETTING_CERT];
     options.key_file = s->texts[SETTING_KEY];
     options.insecure = s->insecure;
+    return options;
+}
+
+/* Everything that is known, options before the environment before a profile. */
+static int gather(struct settings *s, struct cli *cli, struct error *err)
+{
+    int rc = from_options(s, cli, err);
+
+    if (rc == BLOCKDB_OK) {
+        rc = from_environment(s, cli, err);
+    }
+    return rc < 0 ? rc : from_profile(s, cli, err);
+}
+
+int connect_client(struct cli *cli, struct blockdb_client **out, struct buf *url, struct error *err)
+{
+    AUTO(settings_deinit) struct settings settings = {0};
+    struct blockdb_client_options options;
+    int rc = gather(&settings, cli, err);
+
+    if (rc == BLOCKDB_OK) {
+        rc = ask_password(&settings, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    options = options_of(&settings);
+    options.max_connections = 4;
+    options.user_agent = "blockdb-cli/" BLOCKDB_VERSION;
     if (buf_append(url, options.urls, strlen(options.urls) + 1) < 0) {
         return error_set_no_memory(err);
     }
     return blockdb_client_new(&options, out, err);
 }
 
-int connect_client(struct cli *cli, struct blockdb_client **out, struct buf *url, struct error *err)
+/* ---- Logs ------------------------------------------------------------------------------------ */
+
+void log_access_deinit(struct log_access *access)
 {
-    AUTO(settings_deinit) struct settings settings = {0};
-    int rc = from_options(&settings, cli, err);
+    mem_free(access->ca_file);
+    mem_free(access->cert_file);
+    mem_free(access->key_file);
+    client_secret_deinit(&access->authorization);
+    *access = (struct log_access){0};
+}
+
+/* The server of a URL, without what stands behind it. */
+static bool server_of_url(struct slice text, struct url *out)
+{
+    const char *url = (const char *)text.data;
+    const char *host = memmem(url, text.len, "://", 3);
+    size_t len = host != NULL ? (size_t)(host - url) + 3 : text.len;
+
+    while (len < text.len && strchr("/?#", url[len]) == NULL) {
+        len++;
+    }
+    return url_parse(slice_of(url, len), out, NULL) == BLOCKDB_OK;
+}
+
+/* Whether the URLs, with commas between, name the server of a log. */
+static bool name_server(const char *urls, const char *log)
+{
+    struct url wanted;
+    struct url url;
+
+    if (!server_of_url(slice_of_text(log), &wanted)) {
+        return false;
+    }
+    while (*urls != '\0') {
+        size_t len = strcspn(urls, ",");
+
+        if (server_of_url(slice_of(urls, len), &url) && url_same_server(&url, &wanted)) {
+            return true;
+        }
+        urls += len + (urls[len] == ',');
+    }
+    return false;
+}
+
+/* What options alone say: a password for --user is asked for as ever. */
+static int only_options(struct settings *s, struct cli *cli, struct error *err)
+{
+    int rc = from_options(s, cli, err);
+
+    if (rc == BLOCKDB_OK && s->texts[SETTING_USER] != NULL) {
+        rc = settings_default(s, SETTING_PASSWORD,
+                              environment_value(cli->environment, "BLOCKDB_PASSWORD"), err);
+    }
+    return rc;
+}
+
+/* Moves what is known to access. */
+static int take_access(struct settings *s, struct cli *cli, const char *log,
+                       struct log_access *access, struct error *err)
+{
+    struct blockdb_client_options options = options_of(s);
+    bool has_files = options.ca_file != NULL || options.cert_file != NULL ||
+                     options.key_file != NULL;
+    int rc;
+
+    if (has_files && strncasecmp(log, "https:", 6) != 0) {
+        return error_set(err, BLOCKDB_EINVAL, "certificates are for https:// URLs only");
+    }
+    rc = client_credentials_line(&options, cli->os, &access->authorization, err);
+    if (rc < 0) {
+        return rc;
+    }
+    access->ca_file = s->texts[SETTING_CACERT];
+    access->cert_file = s->texts[SETTING_CERT];
+    access->key_file = s->texts[SETTING_KEY];
+    s->texts[SETTING_CACERT] = s->texts[SETTING_CERT] = s->texts[SETTING_KEY] = NULL;
+    access->http = (struct http_access){
+        .ca_file = access->ca_file,
+        .cert_file = access->cert_file,
+        .key_file = access->key_file,
+        .authorization = (const char *)access->authorization.data,
+        .insecure = s->insecure,
+    };
+    return BLOCKDB_OK;
+}
+
+int connect_log(struct cli *cli, const char *url, struct log_access *out, struct error *err)
+{
+    AUTO(settings_deinit) struct settings all = {0};
+    AUTO(settings_deinit) struct settings own = {0};
+    bool is_for_it;
+    int rc = gather(&all, cli, err);
 
     if (rc == BLOCKDB_OK) {
-        rc = from_environment(&settings, cli, err);
+        rc = only_options(&own, cli, err);
     }
-    if (rc == BLOCKDB_OK) {
-        rc = from_profile(&settings, cli, err);
+    if (rc < 0) {
+        return rc;
     }
-    if (rc == BLOCKDB_OK) {
-        rc = ask_password(&settings, err);
-    }
-    return rc < 0 ? rc : make_client(&settings, out, url, err);
+    is_for_it = args_has(&cli->args, "profile") || name_server(options_of(&all).urls, url);
+    rc = ask_password(is_for_it ? &all : &own, err);
+    return rc < 0 ? rc : take_access(is_for_it ? &all : &own, cli, url, out, err);
 }

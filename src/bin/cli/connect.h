@@ -19,6 +19,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "client/http.h"
 
 struct blockdb_client;
 struct cli;
@@ -27,3 +28,17 @@ struct cli;
  * cannot be; ENOTFOUND never; EDENIED: others may read a secret. */
 RESULT_MUST_BE_USED int connect_client(struct cli *cli, struct blockdb_client **out,
                                        struct buf *url, struct error *err);
+
+/* How the log at a URL is read. A zeroed one is empty. */
+struct log_access {
+    struct http_access http; /* points to what follows */
+    char *ca_file, *cert_file, *key_file;
+    struct buf authorization;
+};
+
+/* The same options, environment and profile for the reading of the log at url: what the environment
+ * or a profile says counts only for the servers that it names, or where --profile asks for it; so
+ * no token is shown to whom it is not for. Errors as connect_client(). */
+RESULT_MUST_BE_USED int connect_log(struct cli *cli, const char *url, struct log_access *out,
+                                    struct error *err);
+void log_access_deinit(struct log_access *access);

@@ -337,7 +337,7 @@ class AuditTest(unittest.TestCase):
         try:
             url = 'https://localhost:%d/' % server.server_address[1]
             done = self.audit(url)
-            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertEqual(done.returncode, 6, done.stderr)
             self.assertIn(b'certificate is not accepted', done.stderr)
             os.environ['SSL_CERT_FILE'] = self.path('tls.pem')
             self.assert_good(self.audit(url))

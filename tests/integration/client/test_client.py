@@ -453,7 +453,7 @@ class Secrets(unittest.TestCase):
             done = self.cli(*trusted, *audit)
             self.assertEqual(done.returncode, 0, done.stderr)
             done = self.cli(*audit)
-            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertEqual(done.returncode, 6, done.stderr)
             self.assertIn(b'--cacert', done.stderr)
             done = self.cli('--cacert', self.path('none'), *audit)
             self.assertEqual(done.returncode, 2, done.stderr)

@@ -381,7 +381,7 @@ class Blocks(KeysTest):
 
     def forge(self, s, ledger_id, old, new):
         """Changes a value in the first block, which has one page, and makes all checksums fit
-        again, as somebody would who knows the format (docs/format/ledger-segment.md)."""
+        again, as somebody would who knows the format (docs/format/segment.md)."""
         xxh3 = ctypes.CDLL(ctypes.util.find_library('xxhash')).XXH3_64bits_withSeed
         xxh3.restype = ctypes.c_uint64
 

@@ -311,8 +311,8 @@ static bool fail_nth(void *context)
 
 static void test_no_memory(void **state)
 {
-    const struct http_options options = {.ca_file = "/etc/ssl/certs/ca-certificates.crt",
-                                         .timeout_ms = PATIENT_MS};
+    const struct http_access access = {.ca_file = "/etc/ssl/certs/ca-certificates.crt"};
+    const struct http_options options = {.access = &access, .timeout_ms = PATIENT_MS};
     const struct canned_answer answers[] = {{.bytes = OK_HELLO}};
     struct canned_server *server = canned_server_start(answers, 1);
     AUTO(http_response_deinit) struct http_response response = {0};
