@@ -96,6 +96,12 @@ static bool is_host_and_port(struct word word)
     return n > 0 && n < word.len && word.text[n] == ':' && is_port(word_from(word, n + 1));
 }
 
+/* What stands in URLs, logs and entries of the ledger as it is. */
+static bool is_node_id(struct word word)
+{
+    return word_span(word, SMALL_LETTERS CAPITAL_LETTERS DIGITS "-._") == word.len;
+}
+
 struct form {
     const char *section;
     const char *name;
@@ -107,6 +113,8 @@ static const struct form forms[] = {
     {"server", "cors_origins", is_origin,
      "is no origin: write scheme://host or scheme://host:port in small letters and without a path, "
      "such as https://app.example, or * for all"},
+    {"cluster", "node_id", is_node_id,
+     "cannot name a node: write letters, digits, '-', '.' and '_' only, such as node-1"},
     {"cluster", "address", is_host_and_port,
      "is no host:port: write a name or address and a port from 1 to 65535, such as "
      "node1.example:8081 or [::1]:8081"},

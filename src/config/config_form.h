@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The form of words that have one: origins of web pages, and hosts with ports. For src/config only.
+ * The form of words that have one: origins of web pages, hosts with ports, names of nodes. For
+ * src/config only.
  *
  * Threads: any thread.
  */

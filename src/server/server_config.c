@@ -189,16 +189,32 @@ static void read_cluster(struct server_config *c, const struct config *config)
 
 /* ---- What belongs together ------------------------------------------------------------------ */
 
+/* Puts before the refusal rc of two keys where one of them stands, if a file has set it. */
+static int with_place(const struct config *config, const char *one, const char *other, int rc,
+                      struct error *err)
+{
+    const char *where = config_where(config, one);
+
+    where = where[0] != '\0' ? where : config_where(config, other);
+    return where[0] != '\0' ? error_wrap(err, rc, "%s", where) : rc;
+}
+
 static int check_tls(struct server_config *c, const struct config *config, struct error *err)
 {
     if ((c->tls_cert[0] == '\0') != (c->tls_key[0] == '\0')) {
-        return error_set(err, BLOCKDB_EINVAL,
-                         "options security.tls_cert and security.tls_key go together: set both");
+        return with_place(
+            config, "security.tls_cert", "security.tls_key",
+            error_set(err, BLOCKDB_EINVAL,
+                      "options security.tls_cert and security.tls_key go together: set both"),
+            err);
     }
     if (c->tls_ca[0] != '\0' && c->tls_cert[0] == '\0') {
-        return error_set(err, BLOCKDB_EINVAL,
-                         "option security.tls_ca asks clients for certificates, which needs "
-                         "security.tls_cert and security.tls_key");
+        return with_place(
+            config, "security.tls_ca", "security.tls_ca",
+            error_set(err, BLOCKDB_EINVAL,
+                      "option security.tls_ca asks clients for certificates, which needs "
+                      "security.tls_cert and security.tls_key"),
+            err);
     }
     c->tls_client_auth = TLS_CLIENT_NONE;
     if (c->tls_ca[0] != '\0') {
@@ -209,39 +225,54 @@ static int check_tls(struct server_config *c, const struct config *config, struc
     return BLOCKDB_OK;
 }
 
-static int check_server(const struct server_config *c, struct error *err)
+static int check_server(const struct server_config *c, const struct config *config,
+                        struct error *err)
 {
     if (c->output_max < c->output_high) {
-        return error_set(err, BLOCKDB_EINVAL,
-                         "option output_max (%zu) must not be below output_high (%zu)",
-                         c->output_max, c->output_high);
+        return with_place(config, "server.output_max", "server.output_high",
+                          error_set(err, BLOCKDB_EINVAL,
+                                    "option output_max (%zu) must not be below output_high (%zu)",
+                                    c->output_max, c->output_high),
+                          err);
     }
     if (c->resp_port != 0 && c->resp_port == c->port) {
-        return error_set(err, BLOCKDB_EINVAL,
-                         "options port and resp_port must not be the same (%u)", c->port);
+        return with_place(config, "server.resp_port", "server.port",
+                          error_set(err, BLOCKDB_EINVAL,
+                                    "options port and resp_port must not be the same (%u)",
+                                    c->port),
+                          err);
     }
     if (c->is_peer_port_set && (c->peer_port == c->port || c->peer_port == c->resp_port)) {
-        return error_set(err, BLOCKDB_EINVAL,
-                         "option peer_port (%u) must not be the same as port or resp_port: write "
-                         "one that is free, or 0",
-                         c->peer_port);
+        return with_place(
+            config, "cluster.peer_port", "cluster.peer_port",
+            error_set(err, BLOCKDB_EINVAL,
+                      "option peer_port (%u) must not be the same as port or resp_port: write "
+                      "one that is free, or 0",
+                      c->peer_port),
+            err);
     }
     return BLOCKDB_OK;
 }
 
-static int check_cluster(const struct server_config *c, struct error *err)
+static int check_cluster(const struct server_config *c, const struct config *config,
+                         struct error *err)
 {
     if (c->election_timeout <= c->heartbeat_interval) {
-        return error_set(err, BLOCKDB_EINVAL,
-                         "option election_timeout (%" PRIu64
-                         " ms) must be above heartbeat_interval (%" PRIu64 " ms)",
-                         c->election_timeout, c->heartbeat_interval);
+        return with_place(config, "cluster.election_timeout", "cluster.heartbeat_interval",
+                          error_set(err, BLOCKDB_EINVAL,
+                                    "option election_timeout (%" PRIu64
+                                    " ms) must be above heartbeat_interval (%" PRIu64 " ms)",
+                                    c->election_timeout, c->heartbeat_interval),
+                          err);
     }
     if (c->two_pc_timeout >= c->transaction_timeout) {
-        return error_set(err, BLOCKDB_EINVAL,
-                         "option two_pc_timeout (%" PRIu64
-                         " s) must be below transaction_timeout (%" PRIu64 " s)",
-                         c->two_pc_timeout / MS_PER_SECOND, c->transaction_timeout / MS_PER_SECOND);
+        return with_place(config, "cluster.two_pc_timeout", "cluster.transaction_timeout",
+                          error_set(err, BLOCKDB_EINVAL,
+                                    "option two_pc_timeout (%" PRIu64
+                                    " s) must be below transaction_timeout (%" PRIu64 " s)",
+                                    c->two_pc_timeout / MS_PER_SECOND,
+                                    c->transaction_timeout / MS_PER_SECOND),
+                          err);
     }
     return BLOCKDB_OK;
 }
@@ -282,10 +313,10 @@ int server_config_new(const struct config *config, struct server_config **out, s
         rc = check_tls(c, config, err);
     }
     if (rc == BLOCKDB_OK) {
-        rc = check_server(c, err);
+        rc = check_server(c, config, err);
     }
     if (rc == BLOCKDB_OK) {
-        rc = check_cluster(c, err);
+        rc = check_cluster(c, config, err);
     }
     if (rc == BLOCKDB_OK) {
         rc = config_check_database(config, err);

@@ -39,14 +39,38 @@ static int face_resolve(struct face *face, const char *const *hosts, size_t host
     return BLOCKDB_OK;
 }
 
+/* Whether no two of the hosts are the same address. */
+static int face_check_twice(const struct face *face, struct error *err)
+{
+    char one[LISTENER_ADDRESS_BYTES];
+    char other[LISTENER_ADDRESS_BYTES];
+    size_t i;
+    size_t j;
+
+    for (i = 0; i < face->count; i++) {
+        listener_format(&face->addresses[i], one);
+        for (j = 0; j < i; j++) {
+            listener_format(&face->addresses[j], other);
+            if (strcmp(one, other) == 0) {
+                return error_set(err, BLOCKDB_EINVAL, "'%s' is listened on twice: name it once",
+                                 one);
+            }
+        }
+    }
+    return BLOCKDB_OK;
+}
+
 /* SERVER-2 */
 static int face_check(struct server *s, const struct face *face, struct error *err)
 {
     struct auth_config read;
     char where[LISTENER_ADDRESS_BYTES];
     size_t i;
-    int rc = auth_config_read(s->options.config, &read, err);
+    int rc = face_check_twice(face, err);
 
+    if (rc == BLOCKDB_OK) {
+        rc = auth_config_read(s->options.config, &read, err);
+    }
     for (i = 0; rc == BLOCKDB_OK && i < face->count; i++) {
         bool is_loopback = listener_is_loopback(&face->addresses[i]);
 
@@ -122,27 +146,6 @@ static int unix_listen(struct server *s, const char *path, struct error *err)
     return rc;
 }
 
-/* Whether no two of the hosts are the same address. */
-static int face_check_twice(const struct face *face, struct error *err)
-{
-    char one[LISTENER_ADDRESS_BYTES];
-    char other[LISTENER_ADDRESS_BYTES];
-    size_t i;
-    size_t j;
-
-    for (i = 0; i < face->count; i++) {
-        listener_format(&face->addresses[i], one);
-        for (j = 0; j < i; j++) {
-            listener_format(&face->addresses[j], other);
-            if (strcmp(one, other) == 0) {
-                return error_set(err, BLOCKDB_EINVAL, "'%s' is listened on twice: name it once",
-                                 one);
-            }
-        }
-    }
-    return BLOCKDB_OK;
-}
-
 /* Whether hosts may be listened on as [security] says (SERVER-2). */
 static int hosts_check(const struct config *config, const char *const *hosts, size_t count,
                        struct error *err)
@@ -151,9 +154,6 @@ static int hosts_check(const struct config *config, const char *const *hosts, si
     struct face face = {0};
     int rc = face_resolve(&face, hosts, count, 0, err);
 
-    if (rc == BLOCKDB_OK) {
-        rc = face_check_twice(&face, err);
-    }
     return rc == BLOCKDB_OK ? face_check(&none, &face, err) : rc;
 }
 

@@ -69,6 +69,24 @@ class Flags(unittest.TestCase):
             self.assertEqual(done.returncode, 2, (arguments, done.stderr))
             self.assertIn(says, done.stderr)
 
+    def test_pairs_are_refused_with_their_place(self):
+        with tempfile.TemporaryDirectory(prefix='blockdb-pairs-') as folder:
+            path = os.path.join(folder, 'x.toml')
+            for text, line, says in (
+                    ('[server]\noutput_max = 65536\n', 2, 'output_high'),
+                    ('[server]\nport = 0\noutput_high = "1GiB"\n', 3, 'output_high'),
+                    ('[server]\nport = 7\nresp_port = 7\n', 3, 'must not be the same'),
+                    ('[security]\ntls_key = "x"\n', 2, 'go together'),
+                    ('[cluster]\npeer_port = 8080\n', 2, 'peer_port'),
+                    ('[cluster]\nheartbeat_interval = 400\n', 2, 'election_timeout'),
+                    ('[cluster]\ntwo_pc_timeout = 30\n', 2, 'transaction_timeout')):
+                with open(path, 'w', encoding='utf-8') as f:
+                    f.write(text)
+                done = run('--config', path, '--check-config')
+                self.assertEqual(done.returncode, 2, (text, done.stderr))
+                self.assertIn('%s:%d: option' % (path, line), done.stderr)
+                self.assertIn(says, done.stderr)
+
     def test_paths(self):
         """Checked before anything is opened, by --check-config and by a start."""
         with tempfile.TemporaryDirectory(prefix='blockdb-paths-') as folder:
@@ -106,6 +124,11 @@ class Flags(unittest.TestCase):
             done = run('--check-config', *arguments)
             self.assertEqual(done.returncode, 2, (arguments, done.stderr))
             self.assertIn(says, done.stderr)
+        with tempfile.TemporaryDirectory(prefix='blockdb-twice-') as folder:
+            done = run('--set', 'server.host=127.0.0.1 127.0.0.1', '--port', '0', '--data-dir',
+                       os.path.join(folder, 'data'))
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn('listened on twice', done.stderr)
 
     def test_says_what_cannot_work(self):
         for arguments, says in (

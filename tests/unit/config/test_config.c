@@ -103,6 +103,8 @@ static void test_refuses(void **state)
         {"[server]\ncors_origins = \"https://A.example\"\n", "x.toml:2: ", "small letters"},
         {"[cluster]\npeers = \"a:1 b\"\n", "x.toml:2: ", "'b' is no host:port"},
         {"[cluster]\npeers = [\"[::1:9\"]\n", "x.toml:2: ", "'[::1:9' is no host:port"},
+        {"[cluster]\nnode_id = \"a b\"\n", "x.toml:2: ", "'a b' cannot name a node"},
+        {"[cluster]\nnode_id = \"a/b\"\n", "x.toml:2: ", "'a/b' cannot name a node"},
         {"[cluster]\naddress = \"a:65536\"\n", "x.toml:2: ", "'a:65536' is no host:port"},
         {"[cluster]\naddress = \"a:1 b:2\"\n", "x.toml:2: ", "is no host:port"},
         {"[logging]\nlevel = \"loud\"\n", "x.toml:2: ", "debug info warning error"},
@@ -131,9 +133,10 @@ static void test_forms_and_places(void **state)
 
     (void)state;
     apply_ok(config, "[server]\ncors_origins = \"* http://a https://b.c:8443 http://[::1]:80\"\n"
-                     "[cluster]\naddress = \"Node:1\"\npeers = [\"[::1]:65535\", \"1.2.3.4:9\"]\n");
+                     "[cluster]\nnode_id = \"Node-1.a_b\"\naddress = \"Node:1\"\npeers = "
+                     "[\"[::1]:65535\", \"1.2.3.4:9\"]\n");
     assert_string_equal(config_where(config, "server.cors_origins"), "x.toml:2");
-    assert_string_equal(config_where(config, "cluster.peers"), "x.toml:5");
+    assert_string_equal(config_where(config, "cluster.peers"), "x.toml:6");
     assert_string_equal(config_where(config, "data_dir"), "");
     apply_ok(config, "[database]\ndata_dir = \"/a\"\n");
     assert_string_equal(config_where(config, "data_dir"), "x.toml:2");
