@@ -225,16 +225,18 @@ class Tables(KeysTest):
         wait_for(lambda: sum(self.stats(leveled)['level_tables'][1:]) > 0, 'a table below the top')
         self.assertEqual(sum(self.stats(tiered)['level_tables'][1:]), 0)
 
-    def mergers(self, count):
-        s = self.server({'max_compaction_threads': count}, name=str(count))
+    def mergers(self, s):
+        """Threads name themselves when they begin to run."""
         names = []
         for task in os.listdir('/proc/%d/task' % s.process.pid):
             with open('/proc/%d/task/%s/comm' % (s.process.pid, task), encoding='ascii') as f:
                 names.append(f.read().strip())
-        return len([n for n in names if n == 'blockdb-merge'])
+        return names.count('blockdb-merge')
 
     def test_database_max_compaction_threads(self):
-        self.assertEqual([self.mergers(1), self.mergers(3)], [1, 3])
+        one, three = self.pair('max_compaction_threads', 1, 3)
+        wait_for(lambda: self.mergers(three) == 3, 'three threads that merge')
+        self.assertEqual(self.mergers(one), 1)
 
     def test_database_io_budget(self):
         """A flush that may write a thousandth of its table in a second has not ended when one
