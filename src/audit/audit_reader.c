@@ -36,12 +36,15 @@ static int read_any(struct audit_reader *r, struct tile *tile, struct buf *out, 
 
     if (rc == BLOCKDB_ENOTFOUND && tile->width < TILE_WIDTH) {
         struct tile full = {.level = tile->level, .index = tile->index, .width = TILE_WIDTH};
-        struct error ignored;
+        struct error full_err = {0};
+        int full_rc = r->source->ops->read_tile(r->source, r->connection, &full, out, &full_err);
 
-        if (r->source->ops->read_tile(r->source, r->connection, &full, out, &ignored) ==
-            BLOCKDB_OK) {
+        if (full_rc == BLOCKDB_OK) {
             *tile = full;
             rc = BLOCKDB_OK;
+        } else if (full_rc != BLOCKDB_ENOTFOUND && full_rc != BLOCKDB_ELIMIT) {
+            /* That it could not be read does not say that it is not there. */
+            return error_set(err, full_rc, "%s", full_err.message);
         }
     }
     if (rc == BLOCKDB_ENOTFOUND || rc == BLOCKDB_ELIMIT) {

@@ -7,10 +7,13 @@
 #include "base/mem.h"
 #include "client/http.h"
 #include "ledger/leaf.h"
+#include "os/os.h"
 
 #define BODY_LEN_MAX ((size_t)TILE_WIDTH * (2 + LEAF_LEN_MAX))
 #define TIMEOUT_MS 60000
 #define CONNECT_TIMEOUT_MS 15000
+#define RETRIES 3
+#define RETRY_PAUSE_NS 100000000ULL /* before the first; each has twice that of the last */
 
 struct url_source {
     struct audit_source base;
@@ -71,6 +74,45 @@ static int refused(const struct audit_source *source, int status, const char *ur
                               : "it wants to know who reads the log: give a token or a user");
 }
 
+/* One attempt at a URL; its answer is in c->response. */
+static int ask(struct url_connection *c, const char *url, bool may_compress, struct error *err)
+{
+    return may_compress ? http_get_compressed(c->http, url, &c->response, err)
+                        : http_get(c->http, url, &c->response, err);
+}
+
+/* Whether an attempt failed in a way that the next one need not: no connection, a broken one, or a
+ * server or proxy that refuses for now. What took all of its time is not given as much again. */
+static bool may_pass(int rc, int status)
+{
+    return rc == BLOCKDB_OK ? status == 429 || (status >= 502 && status <= 504) : rc == BLOCKDB_EIO;
+}
+
+/* Asks until there is an answer that counts, at most as often as the client library would. */
+static int ask_again(struct url_connection *c, const char *url, bool may_compress,
+                     struct error *err)
+{
+    uint64_t pause_ns = RETRY_PAUSE_NS;
+    int rc = ask(c, url, may_compress, err);
+    unsigned n;
+
+    for (n = 0; n < RETRIES && may_pass(rc, c->response.status); n++) {
+        os_sleep_ns(os_real(), pause_ns);
+        pause_ns *= 2;
+        rc = ask(c, url, may_compress, err);
+    }
+    return rc;
+}
+
+/* What a refusal for now means that is one after all attempts. */
+static int still_refused(int status, const char *url, struct error *err)
+{
+    return error_set(err, status == 429 || status == 503 ? BLOCKDB_EBUSY : BLOCKDB_ETIMEDOUT,
+                     "'%.400s': the server answered with HTTP status %d, again and again; try "
+                     "again later",
+                     url, status);
+}
+
 /* Fetches prefix/path; a missing one is ENOTFOUND. */
 static int fetch(struct audit_source *source, struct url_connection *c, const char *path,
                  struct buf *out, struct error *err)
@@ -85,8 +127,7 @@ static int fetch(struct audit_source *source, struct url_connection *c, const ch
     }
     url = (const char *)c->url.data;
     /* Hashes do not compress; entries do. */
-    rc = strstr(path, "entries/") != NULL ? http_get_compressed(c->http, url, &c->response, err)
-                                          : http_get(c->http, url, &c->response, err);
+    rc = ask_again(c, url, strstr(path, "entries/") != NULL, err);
     if (rc < 0) {
         if (rc == BLOCKDB_EIO) {
             atomic_store(&source->lost_connection, true);
@@ -105,6 +146,9 @@ static int fetch(struct audit_source *source, struct url_connection *c, const ch
                          "'%.200s': the server answered with HTTP status %d, redirects are not "
                          "followed; the log may be at '%s'",
                          url, c->response.status, c->response.location);
+    }
+    if (may_pass(rc, c->response.status)) {
+        return still_refused(c->response.status, url, err);
     }
     if (c->response.status != 200) {
         return error_set(err, BLOCKDB_EIO,

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define NS_PER_MS 1000000ULL
+#define FIXED_FOR_ALL 7 /* options of a shell that no command of it may have */
 
 enum exit_code exit_code_of(int status, bool checks_damage)
 {
@@ -149,12 +150,18 @@ int cli_failed_here(struct cli *cli, int status)
     return status;
 }
 
+/* Whether the command works on something else than the open database: audit --log. */
+static bool has_other_place(const struct args *args)
+{
+    const char *instead = args->command != NULL ? args->command->instead : NULL;
+
+    return instead != NULL && args_has(args, instead);
+}
+
 static bool needs_database(const struct cli *cli)
 {
-    const struct command *command = cli->args.command;
-
     return command_open_of(&cli->args) != COMMAND_OPEN_NONE && cli->source == NULL &&
-           (command->instead == NULL || !args_has(&cli->args, command->instead));
+           !has_other_place(&cli->args);
 }
 
 /* How often the server has failed itself, and said so. */
@@ -168,16 +175,13 @@ static uint64_t server_failures(const struct cli *cli)
     return figures.failures;
 }
 
-/* A connection that could not be made or broke: what to do about it, and its own exit code. */
-static void explain_connection(struct cli *cli, struct error *err)
+void cli_connection_lost(struct cli *cli, const char *advice, struct error *err)
 {
     size_t len = strlen(err->message);
 
     cli->lost_connection = true;
     if (strstr(err->message, "no connection") != NULL) {
-        (void)snprintf(err->message + len, sizeof(err->message) - len,
-                       "; is a server running there? --url names another one, --data-dir opens a "
-                       "database without a server");
+        (void)snprintf(err->message + len, sizeof(err->message) - len, "; %s", advice);
     }
 }
 
@@ -199,8 +203,11 @@ static int run_command(struct cli *cli, struct error *err)
         rc = command->run(cli, err);
     }
     if (rc == BLOCKDB_EIO && cli->source != NULL && cli->db == NULL && !out_failed(&cli->out) &&
-        !cli->failed_here && server_failures(cli) == failures) {
-        explain_connection(cli, err);
+        !cli->failed_here && !has_other_place(&cli->args) && server_failures(cli) == failures) {
+        cli_connection_lost(cli,
+                            "is a server running there? --url names another one, --data-dir opens "
+                            "a database without a server",
+                            err);
     }
     finished = out_finish(&cli->out, &out_err);
     if (rc == BLOCKDB_OK && finished < 0) {
@@ -213,12 +220,14 @@ static int run_command(struct cli *cli, struct error *err)
 /* A directory with its own lifetime per line would make a shell a way to open many. */
 static int check_shell_options(const struct args *args, struct error *err)
 {
+    /* The connection's come last: audit --log makes one of its own. */
     static const char *const fixed[] = {"data-dir", "config",     "set",      "wait",       "url",
                                         "no-pin",   "forget-pin", "profile",  "token-file", "user",
                                         "cacert",   "cert",       "cert-key", "insecure"};
+    size_t count = has_other_place(args) ? FIXED_FOR_ALL : sizeof(fixed) / sizeof(fixed[0]);
     size_t i;
 
-    for (i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+    for (i = 0; i < count; i++) {
         if (args_has(args, fixed[i])) {
             return error_set(err, BLOCKDB_EINVAL,
                              "option --%s cannot change inside a shell: give it to blockdb-cli",

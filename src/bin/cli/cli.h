@@ -72,6 +72,10 @@ enum exit_code exit_code_of(int status, bool checks_damage);
 /* Returns status, and remembers that a failure is of a file of the user's, not of the server. */
 int cli_failed_here(struct cli *cli, int status);
 
+/* Remembers that the command fails because its server is not there, which has an exit code of its
+ * own, and adds the advice to the message when there was no connection at all. */
+void cli_connection_lost(struct cli *cli, const char *advice, struct error *err);
+
 /* Whether a loop over many things should end: Ctrl-C, or nobody reads the output. */
 bool cli_should_stop(const struct cli *cli);
 /* What such a loop returns then: ECANCELED after Ctrl-C, else 0. */

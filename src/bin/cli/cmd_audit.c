@@ -17,14 +17,19 @@
 static int open_source(struct cli *cli, struct log_access *access, struct audit_source **out,
                        struct error *err)
 {
+    static const char *const others[] = {"data-dir", "url"};
     const char *log = args_value(&cli->args, "log");
+    size_t i;
     int rc;
 
     if (log == NULL) {
         return audit_source_of_database(cli->db, cli->open_name, out, err);
     }
-    if (args_has(&cli->args, "data-dir")) {
-        return error_set(err, BLOCKDB_EINVAL, "options --log and --data-dir exclude each other");
+    for (i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        if (args_has(&cli->args, others[i])) {
+            return error_set(err, BLOCKDB_EINVAL, "options --log and --%s exclude each other",
+                             others[i]);
+        }
     }
     if (http_url_valid(log)) {
         rc = connect_log(cli, log, access, err);
@@ -221,6 +226,11 @@ int cmd_audit(struct cli *cli, struct error *err)
         print_report(cli, &report, rc, os_monotonic_ns(cli->os) - progress.start_ns);
     }
     audit_report_deinit(&report);
-    cli->lost_connection = atomic_load(&source->lost_connection);
+    if (rc == BLOCKDB_ENOTFOUND) {
+        return error_wrap(err, BLOCKDB_EIO, "option --state"); /* it is no missing key */
+    }
+    if (rc == BLOCKDB_EIO && atomic_load(&source->lost_connection)) {
+        cli_connection_lost(cli, "is a server running there?", err);
+    }
     return rc;
 }

@@ -47,8 +47,13 @@ class Handler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *args):
         pass
 
+    refusals = {}  # path: statuses to refuse with first
+
     def do_GET(self):
         path = self.translate_path(self.path)
+        if self.refusals.get(self.path):
+            self.send_error(self.refusals[self.path].pop(0))
+            return
         if 'gzip' not in self.headers.get('Accept-Encoding', '') or '/entries/' not in self.path \
                 or not os.path.isfile(path):
             super().do_GET()
@@ -313,6 +318,40 @@ class AuditTest(unittest.TestCase):
             os.unlink(os.path.join(log, 'tile/entries/001'))
             done = self.audit(url, state=self.path('none'))
             self.assert_bad(done, url + 'tile/entries/001', 'missing')
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+    def test_refusals_for_now(self):
+        """What passes is waited for; what does not has its own exit code, and is no tampering."""
+        log = self.make_log('log', 300)
+        handler = type('Refusing', (Handler,), {'refusals': {}})
+        server = http.server.ThreadingHTTPServer(
+            ('127.0.0.1', 0), functools.partial(handler, directory=log))
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            url = f'http://127.0.0.1:{server.server_address[1]}'
+            handler.refusals.update({'/checkpoint': [503, 503], '/tile/0/000': [429],
+                                     '/tile/entries/000': [502, 503, 504]})
+            self.assert_good(self.audit(url))
+            self.assertEqual([left for left in handler.refusals.values() if left], [])
+            partial = next(name for name in self.files(log) if '/tile/0/001.p/' in name)
+            partial = partial[len(log):]
+            for refusals, code, says in (
+                    ({'/checkpoint': [503] * 4}, 6, 'HTTP status 503'),
+                    ({'/checkpoint': [504] * 4}, 6, 'HTTP status 504'),
+                    ({'/checkpoint': [500]}, 1, 'HTTP status 500'),
+                    ({'/tile/entries/000': [404]}, 5, 'is missing'),
+                    # The full tile could not be read, which does not say that it is missing.
+                    ({partial: [404], '/tile/0/001': [403]}, 7, 'HTTP status 403')):
+                handler.refusals.clear()
+                handler.refusals.update(refusals)
+                done = self.audit(url, state=self.path('none'))
+                self.assertEqual(done.returncode, code, done.stderr)
+                self.assertIn(says, done.stderr.decode())
+                self.assertNotIn(b'is a server running', done.stderr)
         finally:
             server.shutdown()
             thread.join()

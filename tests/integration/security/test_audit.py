@@ -93,7 +93,28 @@ class Credentials(AuditTest):
         self.audit('--user', 'ann', code=2, says='BLOCKDB_PASSWORD')
         self.audit('--cert', self.path('log.key'), code=2, says='https')
         self.stop()
-        self.audit('--user', 'ann', BLOCKDB_PASSWORD=PASSWORD, code=6, says='no connection')
+        self.audit('--user', 'ann', BLOCKDB_PASSWORD=PASSWORD, code=6,
+                   says='is a server running there?')
+
+    def test_own_mistakes(self):
+        token = self.secret_file('token', self.token)
+        self.audit('--token-file', token, '--url', self.url, code=2, says='exclude each other')
+        nowhere = self.path('no/such/folder/state')
+        done = subprocess.run([harness.CLI, '--token-file', token, 'audit', '--log', self.url,
+                               '--key', self.vkey, '--state', nowhere], env=self.environment(),
+                              capture_output=True, text=True, timeout=120, check=False)
+        self.assertEqual(done.returncode, 1, done.stderr)  # it is neither a missing key
+        self.assertNotIn('is a server running', done.stderr)  # nor a missing server
+
+    def test_within_a_shell(self):
+        token = self.secret_file('token', self.token)
+        line = 'audit --log %s --state %s --key %s --token-file %s\n' % (
+            self.url, self.path('shell.state'), self.vkey, token)
+        for words, code in (line, 0), ('stats --token-file %s\n' % token, 2):
+            done = subprocess.run([harness.CLI, '--data-dir', self.path('other'), 'shell'],
+                                  env=self.environment(), input=words, capture_output=True,
+                                  text=True, timeout=120, check=False)
+            self.assertEqual(done.returncode, code, done.stderr)
 
     def test_only_shown_to_whom_it_is_for(self):
         heads = []
