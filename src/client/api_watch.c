@@ -12,6 +12,7 @@
 #define NS_PER_S 1000000000ULL
 /* A server says something at least every 15 s; after this long it is not there any more. */
 #define SILENCE_MAX_NS (60 * NS_PER_S)
+#define DOUBLINGS_MAX 5 /* of the pause between attempts */
 #define SCAN_STEP ((size_t)64 << 10)
 
 struct blockdb_client_watch {
@@ -22,6 +23,7 @@ struct blockdb_client_watch {
     struct slot slot;  /* its own, not the pool's: for the link and the memory of the answer */
     struct shape_entry entry;
     unsigned failures; /* in a row */
+    uint64_t again_ns; /* after a failure: not before this is the next attempt */
     uint64_t heard_ns; /* when the server last said something */
     size_t searched;   /* bytes of the body without an event's end */
 };
@@ -82,6 +84,19 @@ static int stream_open(struct blockdb_client_watch *watch, struct error *err)
     return ask_stream(&ask, endpoint, &watch->slot.link, err);
 }
 
+/* One failure more: the pause before the next attempt begins, however short the calls are during
+ * which it passes. */
+static void stream_failed(struct blockdb_client_watch *watch)
+{
+    const struct blockdb_client *c = watch->client;
+    uint64_t pause = c->retry_delay_ns
+                     << (watch->failures < DOUBLINGS_MAX ? watch->failures : DOUBLINGS_MAX);
+
+    watch->failures++;
+    watch->again_ns = os_monotonic_ns(c->os) +
+                      (pause < c->retry_delay_max_ns ? pause : c->retry_delay_max_ns);
+}
+
 /* Opens the stream, after a pause when that failed before. ETIMEDOUT: deadline_ns came first. */
 static int stream_ensure(struct blockdb_client_watch *watch, uint64_t deadline_ns,
                          struct error *err)
@@ -93,18 +108,20 @@ static int stream_ensure(struct blockdb_client_watch *watch, uint64_t deadline_n
         return BLOCKDB_OK;
     }
     if (watch->failures > 0) {
+        uint64_t until = watch->again_ns < deadline_ns ? watch->again_ns : deadline_ns;
         uint64_t now = os_monotonic_ns(c->os);
-        uint64_t left = deadline_ns > now ? deadline_ns - now : 0;
-        uint64_t pause = c->retry_delay_ns << (watch->failures < 6 ? watch->failures - 1 : 5);
 
-        pause = pause < c->retry_delay_max_ns ? pause : c->retry_delay_max_ns;
-        os_sleep_ns(c->os, pause < left ? pause : left);
-        if (pause >= left) {
+        os_sleep_ns(c->os, until > now ? until - now : 0);
+        if (watch->again_ns > deadline_ns) {
             return error_set(err, BLOCKDB_ETIMEDOUT, "no connection to the server within the time");
         }
     }
     rc = stream_open(watch, err);
-    watch->failures = rc < 0 ? watch->failures + 1 : 0;
+    if (rc < 0) {
+        stream_failed(watch);
+    } else {
+        watch->failures = 0;
+    }
     return rc;
 }
 
@@ -130,7 +147,7 @@ static int stream_receive(struct blockdb_client_watch *watch, uint64_t deadline_
     }
     if (rc < 0 || len == 0 || answer_is_done(answer)) {
         client_close_link(watch->client, &watch->slot.link);
-        watch->failures++;
+        stream_failed(watch);
     }
     return rc == BLOCKDB_ENOMEM || rc == BLOCKDB_ELIMIT ? rc : BLOCKDB_OK;
 }

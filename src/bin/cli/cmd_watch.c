@@ -23,7 +23,8 @@ const struct command watch_command = {
     .arguments = "[PREFIX]",
     .summary = "print entries as they are written",
     .help = "Runs until it is interrupted, and goes on by itself where it was when the connection "
-            "breaks. Entries are printed once they are durable; -o jsonl prints what batch and "
+            "breaks, but ends with exit code 6 when there is none to begin with. Entries are "
+            "printed once they are durable; -o jsonl prints what batch and "
             "import read.",
     .options = watch_options,
     .arguments_max = 1,
@@ -65,6 +66,34 @@ static int watch_step(struct cli *cli, struct blockdb_client_watch *watch,
     return rc;
 }
 
+/* How a watch stands with its server. */
+struct reach {
+    uint64_t failures; /* of the server itself, before the watch */
+    bool was_there;    /* the server was reached */
+    bool is_told;      /* that it is gone */
+};
+
+/* Whether a step's failure is one that passes: a server that was there is waited for. */
+static bool is_waited_for(struct cli *cli, struct reach *reach, int rc, const struct error *err)
+{
+    struct blockdb_client_figures figures = {.size = sizeof(figures)};
+
+    blockdb_client_figures_get(source_client(cli->source), &figures);
+    if (figures.connections > 0) {
+        reach->was_there = true;
+        reach->is_told = false;
+    }
+    if (rc != BLOCKDB_EIO || !reach->was_there || figures.failures != reach->failures ||
+        out_failed(&cli->out)) {
+        return false;
+    }
+    if (!reach->is_told) {
+        message_note(&cli->messages, LOGGER_WARNING, "waiting for the server: %s", err->message);
+        reach->is_told = true;
+    }
+    return true;
+}
+
 int cmd_watch(struct cli *cli, struct error *err)
 {
     struct blockdb_client_watch_options options = BLOCKDB_CLIENT_WATCH_OPTIONS_INIT;
@@ -72,6 +101,8 @@ int cmd_watch(struct cli *cli, struct error *err)
         .out = &cli->out, .format = cli->format, .columns = cli->columns};
     AUTO(watch_free_ptr) struct blockdb_client_watch *watch = NULL;
     uint64_t limit = args_u64(&cli->args, "limit", UINT64_MAX);
+    struct blockdb_client_figures figures = {.size = sizeof(figures)};
+    struct reach reach = {0};
     int rc;
 
     if (cli->db != NULL) {
@@ -88,9 +119,12 @@ int cmd_watch(struct cli *cli, struct error *err)
     if (rc < 0) {
         return rc;
     }
+    blockdb_client_figures_get(source_client(cli->source), &figures);
+    reach.failures = figures.failures;
     entry_printer_begin(&printer);
     while (rc == BLOCKDB_OK && printer.count < limit && !cli_should_stop(cli)) {
         rc = watch_step(cli, watch, &printer, err);
+        rc = is_waited_for(cli, &reach, rc, err) ? BLOCKDB_OK : rc;
     }
     entry_printer_end(&printer);
     return rc < 0 ? rc : cli_stop_status(cli, err);
@@ -193,9 +227,14 @@ static int status_print(struct cli *cli, const struct blockdb_client_answer *ans
     struct slice body = slice_of(answer->body.data, answer->body.len);
     int rc;
 
+    if (answer->status == 401 || answer->status == 403) {
+        return error_set(err, BLOCKDB_EDENIED, "the server answered %d to /cluster/status%s",
+                         answer->status,
+                         answer->status == 401 ? "; give a token or a user with a password" : "");
+    }
     if (answer->status != 200) {
-        return error_set(err, BLOCKDB_EIO, "the server answered %d to /cluster/status",
-                         answer->status);
+        return error_set(err, cli_failed_here(cli, BLOCKDB_EIO),
+                         "the server answered %d to /cluster/status", answer->status);
     }
     rc = status_parse(body, &fields, err);
     if (rc < 0) {

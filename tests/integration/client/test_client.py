@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -184,10 +185,36 @@ class Commands(Case):
         self.assertEqual(self.cli('watch', '--from', '1', '--limit', '2', '-o', 'raw').count('\n'),
                          2)
 
+    def test_watch_outlives_the_server(self):
+        self.cli('put', 'w', 'before')
+        process = subprocess.Popen([CLI, 'watch', '--from', '0', '-o', 'jsonl'],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   env=self.environment())
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.kill)
+        self.assertEqual(json.loads(process.stdout.readline())['value'], 'before')
+        dir, port = self.server.dir, self.server.port
+        self.server.owns_dir = False
+        self.server.stop()
+        self.assertIn(b'waiting for the server', process.stderr.readline())
+        self.server = Server(PROGRAM, '[server]\nresp_port = 0\n', dir=dir,
+                             flags=['--port', str(port)])
+        self.addCleanup(shutil.rmtree, dir, True)
+        self.addCleanup(self.server.__exit__)
+        self.cli('put', 'w', 'after')
+        lines = [json.loads(process.stdout.readline()) for _ in range(1)]
+        while lines[-1]['value'] != 'after':
+            lines.append(json.loads(process.stdout.readline()))
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(PATIENCE), 130)
+
     def test_nobody_there(self):
         done = run(CLI, '--url', 'http://127.0.0.1:1', 'get', 'a', env=self.environment())
         self.assertEqual(done.returncode, 6)
         self.assertIn(b'is a server running there?', done.stderr)
+        for command in ('watch',), ('cluster', 'status'), ('verify',), ('user', 'list'):
+            self.cli('--url', 'http://127.0.0.1:1', *command, code=6)
         self.cli('--url', 'ftp://x', 'get', 'a', code=2)
         self.cli('--url', self.url, '--data-dir', self.path('db'), 'get', 'a', code=2)
         self.cli('--url', 'http://u:p@x', 'get', 'a', code=2)

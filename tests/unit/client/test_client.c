@@ -501,6 +501,35 @@ static void test_watch(void **state)
     assert_non_null(strstr(s.server->requests[1], "GET /api/v1/watch?from=5&prefix=x "));
 }
 
+/* Pauses between attempts pass during calls that are shorter than they. */
+static void test_watch_in_short_steps(void **state)
+{
+    static const struct canned_answer answers[] = {
+        {.bytes = NULL},
+        {.bytes = NULL},
+        {.bytes = NULL},
+        {.bytes = "HTTP/1.1 200 OK\r\n\r\nid: 5\ndata: {\"key\":\"b\",\"seq\":5}\n\n"},
+    };
+    struct blockdb_client_options o;
+    struct blockdb_client_watch *watch = NULL;
+    struct blockdb_client_event event;
+    AUTO(setup_end) struct setup s = {0};
+    int rc = BLOCKDB_ETIMEDOUT;
+
+    (void)state;
+    s.server = canned_server_start(answers, 4);
+    o = quick_options(s.server->url);
+    o.retry_delay_ms = 20;
+    assert_int_equal(blockdb_client_new(&o, &s.client, &s.err), 0);
+    assert_int_equal(blockdb_client_watch_new(s.client, NULL, &watch, &s.err), 0);
+    while (rc == BLOCKDB_ETIMEDOUT) {
+        rc = blockdb_client_watch_next(watch, 5, &event, &s.err);
+    }
+    assert_int_equal(rc, 0);
+    assert_int_equal(event.version.seq, 5);
+    blockdb_client_watch_free(watch);
+}
+
 static void test_watch_refused(void **state)
 {
     static const struct canned_answer answers[] = {
@@ -741,6 +770,7 @@ int main(void)
         cmocka_unit_test(test_get),
         cmocka_unit_test(test_scan),
         cmocka_unit_test(test_watch),
+        cmocka_unit_test(test_watch_in_short_steps),
         cmocka_unit_test(test_watch_refused),
         cmocka_unit_test(test_queue),
         cmocka_unit_test(test_pool_is_bounded),
