@@ -130,6 +130,11 @@ static int load_own(struct secure *s, const struct secure_options *o, struct err
 {
     const char *key = o->key_file != NULL ? o->key_file : o->cert_file;
 
+    if (o->cert_file == NULL && o->key_file != NULL) {
+        return error_set(err, BLOCKDB_EINVAL,
+                         "'%s' is the key of a client certificate, and none is given (--cert)",
+                         o->key_file);
+    }
     if (o->cert_file == NULL) {
         return BLOCKDB_OK;
     }

@@ -79,8 +79,10 @@ static void print_all_help(struct out *out)
 {
     size_t i;
 
-    out_text(out, "usage: blockdb-cli --data-dir DIR COMMAND [ARGUMENT ...] [OPTION ...]\n\n"
-                  "BlockDB: an append-only, tamper-evident key-value database.\n\nCommands:\n");
+    out_text(
+        out,
+        "usage: blockdb-cli [--url URL | --data-dir DIR] COMMAND [ARGUMENT ...] [OPTION ...]\n\n"
+        "BlockDB: an append-only, tamper-evident key-value database.\n\nCommands:\n");
     for (i = 0; command_table[i] != NULL; i++) {
         const struct command *command = command_table[i];
 

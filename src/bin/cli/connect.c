@@ -39,9 +39,10 @@ enum setting {
 struct settings {
     char *texts[SETTING_COUNT];
     bool insecure;
-    const char *profile; /* the table looked for; borrowed */
-    const char *path;    /* of the file, for messages; borrowed */
-    bool is_found;       /* the table is there */
+    bool has_token, has_user, has_cert; /* before the profile was read */
+    const char *profile;                /* the table looked for; borrowed */
+    const char *path;                   /* of the file, for messages; borrowed */
+    bool is_found;                      /* the table is there */
 };
 
 static const char *const setting_names[SETTING_COUNT] = {
@@ -89,6 +90,9 @@ static int from_options(struct settings *s, const struct cli *cli, struct error 
     size_t i;
     int rc = BLOCKDB_OK;
 
+    if (args_has(&cli->args, "token-file") && args_has(&cli->args, "user")) {
+        return error_set(err, BLOCKDB_EINVAL, "options --token-file and --user exclude each other");
+    }
     for (n = 0; (url = args_value_at(&cli->args, "url", n)) != NULL; n++) {
         if (buf_appendf(&urls, n > 0 ? ",%s" : "%s", url) < 0) {
             return error_set_no_memory(err);
@@ -144,6 +148,29 @@ static int unknown_key(const struct settings *s, const struct toml_item *item, s
                      s->path, item->line, item->key);
 }
 
+/* Whether a profile's setting belongs to another way to say who we are than the one that options or
+ * the environment chose. */
+static bool is_superseded(const struct settings *s, enum setting which)
+{
+    switch (which) {
+    case SETTING_TOKEN:
+    case SETTING_TOKEN_FILE:
+        return s->has_token || s->has_user;
+    case SETTING_USER:
+    case SETTING_PASSWORD:
+    case SETTING_PASSWORD_FILE:
+        return s->has_token;
+    case SETTING_KEY:
+        return s->has_cert;
+    case SETTING_URL:
+    case SETTING_CACERT:
+    case SETTING_CERT:
+    case SETTING_COUNT:
+        break;
+    }
+    return false;
+}
+
 /* A toml_visit_fn. */
 static int take_item(void *context, const struct toml_item *item, struct error *err)
 {
@@ -174,7 +201,9 @@ static int take_item(void *context, const struct toml_item *item, struct error *
         return error_set(err, BLOCKDB_EINVAL, "%s, line %u: '%s' must be a text, not %s", s->path,
                          item->line, item->key, toml_type_name(item->type));
     }
-    return settings_default(s, (enum setting)i, item->text, err);
+    return is_superseded(s, (enum setting)i)
+               ? BLOCKDB_OK
+               : settings_default(s, (enum setting)i, item->text, err);
 }
 
 static int check_mode(const struct settings *s, const struct os_stat *stat, struct error *err)
@@ -240,6 +269,9 @@ static int from_profile(struct settings *s, struct cli *cli, struct error *err)
     }
     s->profile = name != NULL ? name : PROFILE_DEFAULT;
     s->path = path;
+    s->has_token = s->texts[SETTING_TOKEN] != NULL || s->texts[SETTING_TOKEN_FILE] != NULL;
+    s->has_user = s->texts[SETTING_USER] != NULL;
+    s->has_cert = s->texts[SETTING_CERT] != NULL;
     rc = read_profile(s, cli, name != NULL, err);
     s->path = NULL;
     return rc;

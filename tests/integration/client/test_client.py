@@ -450,6 +450,24 @@ class Secrets(unittest.TestCase):
             self.assertEqual((done.returncode, done.stdout), (0, b'v'), done.stderr)
             done = self.cli(*trusted, 'get', 'k')
             self.assertEqual(done.returncode, 7, done.stderr)
+            # What options choose is not mixed with what a profile has for the same end.
+            os.makedirs(self.path('config/blockdb'))
+            with open(self.path('config/blockdb/profiles.toml'), 'w', encoding='ascii') as f:
+                f.write('[other]\nuser = "nobody"\npassword_file = "%s"\nkey = "%s"\n'
+                        % (self.path('none'), self.path('none')))
+            with open(self.path('both'), 'wb') as f:
+                for name in ('cert', 'key'):
+                    with open(self.path(name), 'rb') as part:
+                        f.write(part.read())
+            own = ('--cert', self.path('both'))
+            done = self.cli('--profile', 'other', *trusted, *secret, *own, 'get', 'k')
+            self.assertEqual((done.returncode, done.stdout), (0, b'v'), done.stderr)
+            done = self.cli(*trusted, *secret, '--user', 'ann', 'get', 'k')
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn(b'--token-file and --user exclude each other', done.stderr)
+            done = self.cli(*trusted, *secret, '--cert-key', self.path('key'), 'get', 'k')
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn(b'none is given (--cert)', done.stderr)
             done = self.cli('--url', url, *secret, 'get', 'k')
             self.assertEqual(done.returncode, 6, done.stderr)
             self.assertIn(b'--cacert', done.stderr)
