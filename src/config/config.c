@@ -280,9 +280,7 @@ static int item_apply(struct config *config, const struct toml_item *item, struc
 
     if (item->table[0] == '\0') {
         if (item->type != TOML_TABLE) {
-            return error_set(err, BLOCKDB_EINVAL,
-                             "key '%.64s' stands outside of any table: put it below [database]",
-                             item->key);
+            return config_key_outside(item->key, err);
         }
         return config_section_known(item->key) ? BLOCKDB_OK
                                                : config_section_unknown(item->key, err);

@@ -27,8 +27,7 @@ static void variable_name(const struct config_key *key, char out[VARIABLE_MAX])
     }
 }
 
-/* EINVAL when variable is no key but nearly one. Others may use the prefix, too: a container
- * platform sets BLOCKDB_PORT and the like for a service of that name. */
+/* EINVAL when variable is no key but nearly one. */
 static int variable_check_unknown(const char *variable, struct error *err)
 {
     char names[KEYS_MAX][VARIABLE_MAX];
@@ -68,6 +67,25 @@ static bool is_of_the_command_line(const char *variable)
     return false;
 }
 
+/* Variables that Kubernetes sets in every container beside a service named "blockdb":
+ * BLOCKDB_SERVICE_HOST, BLOCKDB_PORT_8080_TCP and so on. They are near keys of [server]. */
+static bool is_of_a_platform(const char *variable)
+{
+    static const char *const fronts[] = {"SERVICE", "PORT"};
+    size_t i;
+
+    variable += strlen(PREFIX);
+    for (i = 0; i < sizeof(fronts) / sizeof(fronts[0]); i++) {
+        size_t len = strlen(fronts[i]);
+
+        if (strncmp(variable, fronts[i], len) == 0 &&
+            (variable[len] == '\0' || variable[len] == '_')) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Applies the key whose variable has that name. */
 static int variable_apply(struct config *config, const char *variable, const char *value,
                           struct error *err)
@@ -87,7 +105,7 @@ static int variable_apply(struct config *config, const char *variable, const cha
         rc = config_set(config, name, value, err);
         return rc < 0 ? error_wrap(err, rc, "environment variable %s", variable) : rc;
     }
-    return variable_check_unknown(variable, err);
+    return is_of_a_platform(variable) ? BLOCKDB_OK : variable_check_unknown(variable, err);
 }
 
 int config_apply_environment(struct config *config, char *const *environment, struct error *err)

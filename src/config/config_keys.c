@@ -190,3 +190,16 @@ int config_key_unknown(const char *section, const char *key, struct error *err)
                      "all keys",
                      key, section);
 }
+
+int config_key_outside(const char *key, struct error *err)
+{
+    const char *section = section_of_key(key);
+
+    if (config_section_known(key)) {
+        return error_set(err, BLOCKDB_EINVAL, "'%s' is a table: write [%s] and its keys below", key,
+                         key);
+    }
+    return error_set(err, BLOCKDB_EINVAL,
+                     "key '%.64s' stands outside of any table: put it below [%s]", key,
+                     section != NULL ? section : known_sections[0]);
+}

@@ -32,3 +32,5 @@ bool config_section_known(const char *section);
 int config_section_unknown(const char *section, struct error *err);
 /* EINVAL: the table has no such key; names the nearest. */
 int config_key_unknown(const char *section, const char *key, struct error *err);
+/* EINVAL: a key stands in no table; names the one where it belongs. */
+int config_key_outside(const char *key, struct error *err);

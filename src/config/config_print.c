@@ -142,7 +142,7 @@ int config_print(const struct config *config, struct buf *out)
     size_t i;
 
     if (append_comment(out, "BlockDB configuration. Sizes are bytes or texts such as \"64MiB\", "
-                            "times are milliseconds or texts such as \"150ms\".") < 0) {
+                            "times are in the unit above the key or texts such as \"5min\".") < 0) {
         return BLOCKDB_ENOMEM;
     }
     for (i = 0; i < config_key_count(); i++) {

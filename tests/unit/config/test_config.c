@@ -85,7 +85,10 @@ static void test_refuses(void **state)
         {"[server]\nmax_conections = 1\n", "x.toml:2: ", "did you mean 'max_connections'?"},
         {"[security]\ntls_client_auth = \"no\"\n", "x.toml:2: ", "optional required"},
         {"[cluster]\nenable_transactions = 1\n", "x.toml:2: ", "true or false"},
-        {"write_once = true\n", "x.toml:1: ", "outside of any table"},
+        {"write_once = true\n", "x.toml:1: ", "outside of any table: put it below [database]"},
+        {"level = \"info\"\n", "x.toml:1: ", "outside of any table: put it below [logging]"},
+        {"writ = 1\n", "x.toml:1: ", "outside of any table"},
+        {"[[server]]\nport = 1\n", "x.toml:1: ", "'server' is a table: write [server]"},
         {"[database]\nwrite_once = 1\n",
          "x.toml:2: ", "true or false without quotes, not an integer"},
         {"[database]\nwrite_once = \"true\"\n", "x.toml:2: ", "not a string"},
@@ -171,12 +174,17 @@ static void test_environment(void **state)
 {
     char write_once[] = "BLOCKDB_WRITE_ONCE=true";
     char level[] = "BLOCKDB_LOGGING_LEVEL=error";
-    char service[] = "BLOCKDB_PORT_8080_TCP=tcp://10.0.0.1:8080";
+    char service_port[] = "BLOCKDB_PORT_8080_TCP=tcp://10.0.0.1:8080";
+    char service_host[] = "BLOCKDB_SERVICE_HOST=10.0.0.1";
+    char service_named[] = "BLOCKDB_SERVICE_PORT_HTTP=8080";
+    char service_like[] = "BLOCKDB_SERVICES_PORT=8080";
     char other[] = "HOME=/root";
     char no_equals[] = "BLOCKDB_NOTHING";
-    char *good[] = {write_once, level, service, other, no_equals, NULL};
+    char *good[] = {write_once,    level, service_port, service_host,
+                    service_named, other, no_equals,    NULL};
     char mistyped[] = "BLOCKDB_WRITE_ONES=true";
     char *bad[] = {mistyped, NULL};
+    char *nearly[] = {service_like, NULL};
     char wrong[] = "BLOCKDB_WRITE_ONCE=maybe";
     char *bad_value[] = {wrong, NULL};
     AUTO(config_free_ptr) struct config *config = config_new();
@@ -188,6 +196,8 @@ static void test_environment(void **state)
     assert_int_equal(config_logging(config).level, LOGGER_ERROR);
     assert_int_equal(config_apply_environment(config, bad, &err), BLOCKDB_EINVAL);
     assert_non_null(strstr(err.message, "did you mean 'BLOCKDB_WRITE_ONCE'"));
+    assert_int_equal(config_apply_environment(config, nearly, &err), BLOCKDB_EINVAL);
+    assert_non_null(strstr(err.message, "did you mean 'BLOCKDB_SERVER_PORT'"));
     assert_int_equal(config_apply_environment(config, bad_value, &err), BLOCKDB_EINVAL);
     assert_non_null(strstr(err.message, "BLOCKDB_WRITE_ONCE"));
 }
