@@ -141,7 +141,9 @@ static int option_add(struct args *args, const struct option_spec *spec, const c
         return error_set(err, BLOCKDB_EINVAL, "option --%s is given twice", spec->name);
     }
     if (args->option_count == ARGS_OPTIONS_MAX) {
-        return error_set(err, BLOCKDB_ELIMIT, "more than %d options", ARGS_OPTIONS_MAX);
+        return error_set(err, BLOCKDB_EINVAL,
+                         "more than %d options: spread them over several commands",
+                         ARGS_OPTIONS_MAX);
     }
     args->options[args->option_count].spec = spec;
     args->options[args->option_count].value = value;
