@@ -60,7 +60,8 @@ class Usage(CliTest):
         self.assertIn('exclude each other', both.err)
 
     def test_too_many_options(self):
-        self.fails(2, 'put', 'k', 'v', *['--set=write_once=false'] * 65, says='more than 64 options')
+        options = ['--set=write_once=false'] * 65
+        self.fails(2, 'put', 'k', 'v', *options, says='more than 64 options')
 
     def test_colour_only_on_a_terminal(self):
         self.assertNotIn('\x1b', self.fails(2, 'gett').err)
