@@ -130,7 +130,11 @@ static int run_rounds(struct bench *bench, struct error *err)
             }
         }
     }
-    return BLOCKDB_OK;
+    return bench->results.count > 0
+               ? BLOCKDB_OK
+               : error_set(err, BLOCKDB_EINVAL,
+                           "nothing was measured: no engine of this run has any of the workloads; "
+                           "--help lists them");
 }
 
 /* Writes the report as JSON to a file of its own. */

@@ -57,7 +57,7 @@ struct option {
 
 static const struct option options[] = {
     {"--workloads", OPTION_WORKLOADS, 0, 0, 0, "A,B:THREADS,..",
-     "what to run, in this order; default: nearly all"},
+     "what to run, in this order; default: a choice that fits the engines"},
     {"--num", OPTION_NUMBER, FIELD(num), 1, DATASET_NUM_MAX, "N",
      "keys; default 1000000, 20000 for servers"},
     {"--reads", OPTION_NUMBER, FIELD(reads), 1, UINT64_MAX / 2, "N",
@@ -90,7 +90,8 @@ static const struct option options[] = {
      "filter bits a key, 0 for none; default 10"},
     {"--compression", OPTION_TEXT, FIELD(compression), 0, 0, "none|snappy|lz4|zstd",
      "default lz4, snappy in a comparison, for LevelDB has no other"},
-    {"--set", OPTION_SET, 0, 0, 0, "NAME=VALUE", "any option of BlockDB; may be repeated"},
+    {"--set", OPTION_SET, 0, 0, 0, "NAME=VALUE",
+     "any key of [database] or [ledger], of a server any key; may be repeated"},
     {"--engines", OPTION_ENGINES, 0, 0, 0, "A,B,..",
      "default: blockdb; in a comparison all that are built in"},
     {"--server", OPTION_SWITCH, FIELD(own_server), 0, 0, "",

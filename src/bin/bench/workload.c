@@ -363,6 +363,7 @@ static const struct workload workloads[] = {
      .help = "put in random order from one thread that keeps as many puts on their way as the "
              "workload names threads, as an event loop does; BlockDB only",
      .need = WORKLOAD_EMPTY,
+     .writes = true,
      .whole = submit_run},
     {.name = "fillpipe",
      .help = "put in random order, --pipeline commands sent at once; an operation is a command, a "

@@ -82,6 +82,8 @@ class BenchTest(unittest.TestCase):
         self.assertGreater(by_name['fillrandom']['disk_bytes']['wal'], 0)
         self.assertGreater(by_name['fillsync']['stats']['wal_syncs'], 0)
         self.assertGreaterEqual(by_name['verify']['entries'], 1500)
+        for name in 'fillrandom', 'fillsync', 'submit':
+            self.assertGreater(by_name[name]['write_amplification'], 0, name)
 
     def test_threads_and_other_sizes(self):
         report = self.run_json(
@@ -258,8 +260,22 @@ class BenchTest(unittest.TestCase):
         self.refuse('--engines', 'oracle', word='oracle')
         self.refuse('--engines', 'blockdb,blockdb', word='twice')
         self.refuse('--set', 'no_such_option=1', word='no_such_option')
+        self.refuse('--set', 'ledger.no_such_option=1', word='no_such_option')
+        self.refuse('--set', 'server.port=1', word='server.port')
         self.refuse('--set', 'write_once', word='NAME=VALUE')
         self.assertEqual(os.listdir(self.folder.name), [])
+
+    def test_tables_of_options(self):
+        for name in 'write_buffer_size', 'database.write_buffer_size':
+            self.refuse('--set', name + '=5000', '--workloads', 'fillseq', *TINY,
+                        word='no multiple of 4096')
+        self.run_json('run', '--workloads', 'fillseq', '--set', 'ledger.proof_map=true')
+
+    def test_nothing_to_measure(self):
+        done = self.bench('--engines', 'redis', '--server-program', SERVER, *TINY, '--db',
+                          self.folder.name, '--workloads', 'prove')
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(b'nothing was measured', done.stderr)
 
     def test_help_and_version(self):
         self.assertIn(b'blockdb-bench compare', self.bench('--help').stdout)
