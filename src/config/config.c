@@ -17,6 +17,7 @@
 #define NUMBER_TEXT_MAX 24
 #define DATABASE "database"
 #define KEYS_MAX 256
+#define PLACES_BYTES 1024
 
 struct config {
     struct blockdb_options *database; /* and [ledger] */
@@ -186,9 +187,28 @@ const struct blockdb_options *config_database(const struct config *config)
     return config->database;
 }
 
+int config_refuse(const struct config *config, const char *const *names, int rc, struct error *err)
+{
+    char places[PLACES_BYTES] = "";
+    size_t len = 0;
+
+    for (; *names != NULL && len < sizeof(places); names++) {
+        const char *where = config_where(config, *names);
+
+        if (where[0] != '\0') {
+            len += (size_t)snprintf(places + len, sizeof(places) - len, "%s%s",
+                                    len > 0 ? " and " : "", where);
+        }
+    }
+    return len > 0 ? error_wrap(err, rc, "%s", places) : rc;
+}
+
 int config_check_database(const struct config *config, struct error *err)
 {
-    return settings_check(options_settings(config->database), err);
+    const char *const *keys;
+    int rc = settings_check(options_settings(config->database), &keys, err);
+
+    return rc < 0 ? config_refuse(config, keys, rc, err) : rc;
 }
 
 void config_set_event_cb(struct config *config, blockdb_event_cb cb, void *arg)

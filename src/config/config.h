@@ -94,10 +94,15 @@ bool config_is_set(const struct config *config, const char *name);
  * variable did. Borrowed until the next change. */
 const char *config_where(const struct config *config, const char *name);
 
+/* Puts before the refusal in err, whose code is rc, where in files the keys stand that it is about,
+ * as "a.toml:3 and a.toml:9". NULL ends names; keys that no file has set have no place. Returns rc.
+ */
+int config_refuse(const struct config *config, const char *const *names, int rc, struct error *err);
+
 /* The tables [database] and [ledger]; borrowed. */
 const struct blockdb_options *config_database(const struct config *config);
 /* Whether the keys of [database] and [ledger] fit together, which opening a database demands.
- * EINVAL names them. */
+ * EINVAL names them, and where they stand. */
 RESULT_MUST_BE_USED int config_check_database(const struct config *config, struct error *err);
 /* Who hears of events of databases opened with config_database(); see
  * blockdb_options_set_event_cb(). */

@@ -524,7 +524,7 @@ int db_open(struct os *os, const char *dir, const struct blockdb_options *option
         return error_set_no_memory(err);
     }
     db->settings = options_settings(db->options);
-    rc = settings_check(db->settings, err);
+    rc = settings_check(db->settings, NULL, err);
     if (rc == BLOCKDB_OK) {
         rc = open_steps(db, dir, flags, err);
     }

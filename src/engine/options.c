@@ -401,32 +401,63 @@ static int check_origin(const struct settings *settings, struct error *err)
     return BLOCKDB_OK;
 }
 
-int settings_check(const struct settings *settings, struct error *err)
+static int check_memory_limit(const struct settings *settings, struct error *err)
 {
     uint64_t need = settings_memory_need(settings);
-    int rc = check_signer_options(settings, err);
 
-    if (rc == BLOCKDB_OK) {
-        rc = check_origin(settings, err);
+    if (settings->memory_limit == 0 || settings->memory_limit >= need) {
+        return BLOCKDB_OK;
     }
-    if (rc < 0) {
-        return rc;
+    return error_set(err, BLOCKDB_EINVAL,
+                     "option memory_limit: %" PRIu64 " is less than block_cache_size, "
+                     "index_cache_size, %d memtables and the map of proof_map need: set it "
+                     "to %" PRIu64 " or more, or lower block_cache_size (%" PRIu64
+                     ") or memtable_size_limit (%" PRIu64 ")",
+                     settings->memory_limit, MEMTABLES_IN_MEMORY, need, settings->block_cache_size,
+                     settings->memtable_size_limit);
+}
+
+static int check_write_buffer_size(const struct settings *settings, struct error *err)
+{
+    uint64_t over = settings->write_buffer_size % DIRECT_IO_ALIGN;
+
+    if (over == 0) {
+        return BLOCKDB_OK;
     }
-    if (settings->memory_limit > 0 && settings->memory_limit < need) {
-        return error_set(err, BLOCKDB_EINVAL,
-                         "option memory_limit: %" PRIu64 " is less than block_cache_size, "
-                         "index_cache_size, %d memtables and the map of proof_map need: set it "
-                         "to %" PRIu64 " or more, or lower block_cache_size (%" PRIu64
-                         ") or memtable_size_limit (%" PRIu64 ")",
-                         settings->memory_limit, MEMTABLES_IN_MEMORY, need,
-                         settings->block_cache_size, settings->memtable_size_limit);
-    }
-    if (settings->write_buffer_size % DIRECT_IO_ALIGN != 0) {
-        return error_set(err, BLOCKDB_EINVAL,
-                         "option write_buffer_size: %" PRIu64 " is no multiple of %d: use %" PRIu64,
-                         settings->write_buffer_size, DIRECT_IO_ALIGN,
-                         settings->write_buffer_size -
-                             settings->write_buffer_size % DIRECT_IO_ALIGN);
+    return error_set(err, BLOCKDB_EINVAL,
+                     "option write_buffer_size: %" PRIu64 " is no multiple of %d: use %" PRIu64,
+                     settings->write_buffer_size, DIRECT_IO_ALIGN,
+                     settings->write_buffer_size - over);
+}
+
+/* What is checked of all settings together, and the keys that it is about. */
+struct rule {
+    int (*check)(const struct settings *settings, struct error *err);
+    const char *keys[SETTINGS_RULE_KEYS_MAX + 1]; /* with their tables; NULL ends them */
+};
+
+static const struct rule rules[] = {
+    {check_signer_options, {"ledger.signer_command", "ledger.signer_key"}},
+    {check_origin, {"ledger.origin"}},
+    {check_memory_limit,
+     {"database.memory_limit", "database.block_cache_size", "database.index_cache_size",
+      "database.memtable_size_limit", "ledger.proof_map"}},
+    {check_write_buffer_size, {"database.write_buffer_size"}},
+};
+
+int settings_check(const struct settings *settings, const char *const **out_keys, struct error *err)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+        int rc = rules[i].check(settings, err);
+
+        if (rc < 0) {
+            if (out_keys != NULL) {
+                *out_keys = rules[i].keys;
+            }
+            return rc;
+        }
     }
     return BLOCKDB_OK;
 }

@@ -22,6 +22,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Keys that one rule of settings_check() is about, at most. */
+#define SETTINGS_RULE_KEYS_MAX 5
+
 enum wal_sync_mode {
     WAL_SYNC_NONE,
     WAL_SYNC_INTERVAL,
@@ -110,8 +113,10 @@ struct blockdb_options *options_copy(const struct blockdb_options *options);
 struct event_listener options_listener(const struct blockdb_options *options);
 
 /* What no single range can tell: caches and memtables fit memory_limit, a command that signs has
- * its key, origin can name a log. EINVAL names the keys and the values that would do. */
-RESULT_MUST_BE_USED int settings_check(const struct settings *settings, struct error *err);
+ * its key, origin can name a log. EINVAL names the keys and the values that would do; *out_keys
+ * (may be NULL) is then the list of the keys concerned, "table.key" each, NULL behind the last. */
+RESULT_MUST_BE_USED int settings_check(const struct settings *settings,
+                                       const char *const **out_keys, struct error *err);
 
 /* memory_limit, or when it is 0: 1 GiB, or what caches and four memtables need if that is more. */
 uint64_t settings_memory_limit(const struct settings *settings);

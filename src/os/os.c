@@ -2,6 +2,7 @@
 #include "os/os.h"
 
 #include "base/assert.h"
+#include "base/mem.h"
 
 int os_open(struct os *os, const char *path, unsigned flags, struct os_file **out,
             struct error *err)
@@ -199,6 +200,19 @@ void file_close(struct os_file *f)
 {
     if (f != NULL) {
         f->ops->close(f);
+    }
+}
+
+void file_renamed(struct os_file *f, const char *path)
+{
+    char *copy = mem_strdup(path);
+
+    if (copy != NULL) {
+        mem_free(f->path);
+        f->path = copy;
+    }
+    if (f->ops->renamed != NULL) {
+        f->ops->renamed(f, path);
     }
 }
 

@@ -77,6 +77,8 @@ struct os_file_ops {
     int (*stat)(struct os_file *f, struct os_stat *out, struct error *err);
     int (*write_behind)(struct os_file *f, uint64_t offset, uint64_t len, struct error *err);
     void (*advise)(struct os_file *f, uint64_t offset, uint64_t len, enum os_advice advice);
+    /* For wrappers, which pass it on; may be NULL. */
+    void (*renamed)(struct os_file *f, const char *path);
     void (*close)(struct os_file *f);
 };
 
@@ -206,6 +208,9 @@ RESULT_MUST_BE_USED int file_write_behind(struct os_file *f, uint64_t offset, ui
 void file_advise(struct os_file *f, uint64_t offset, uint64_t len, enum os_advice advice);
 /* NULL does nothing. Never reports an error: what matters was synced before. */
 void file_close(struct os_file *f);
+/* Tells f that it has got another name, which messages give from now on; without memory they give
+ * the old one. Nobody else may use f meanwhile. */
+void file_renamed(struct os_file *f, const char *path);
 /* For AUTO(file_close_ptr). */
 void file_close_ptr(struct os_file **f);
 

@@ -162,6 +162,11 @@ static void fault_close(struct os_file *f)
     mem_free(f);
 }
 
+static void fault_renamed(struct os_file *f, const char *path)
+{
+    file_renamed(inner_of(f), path);
+}
+
 static const struct os_file_ops fault_file_ops = {
     .pread = fault_pread,
     .pread_cached = fault_pread_cached,
@@ -172,6 +177,7 @@ static const struct os_file_ops fault_file_ops = {
     .stat = fault_file_stat,
     .write_behind = fault_write_behind,
     .advise = fault_advise,
+    .renamed = fault_renamed,
     .close = fault_close,
 };
 

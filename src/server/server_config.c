@@ -14,6 +14,7 @@
 #define WORKERS_AUTO_MAX 16
 #define READERS_AUTO_MAX 16
 #define LONG_AUTO_MAX 4
+#define RULE_KEYS_MAX 3
 #define ELECTION_HEARTBEATS 5 /* fewer, and a lost packet or two elect another leader */
 
 static uint64_t ms_of(const struct config *config, const char *name)
@@ -113,6 +114,12 @@ static int read_texts(struct server_config *c, const struct config *config, stru
         text_copy(c, config, "cluster.peers", &c->cluster_peers) < 0) {
         return error_set_no_memory(err);
     }
+    c->tls_client_auth = TLS_CLIENT_NONE;
+    if (c->tls_ca[0] != '\0') {
+        /* The choices are those of the enum without the first. */
+        c->tls_client_auth = TLS_CLIENT_OPTIONAL +
+                             (unsigned)config_number(config, "security.tls_client_auth");
+    }
     return BLOCKDB_OK;
 }
 
@@ -184,97 +191,123 @@ static void read_cluster(struct server_config *c, const struct config *config)
                       config_is_set(config, "cluster.heartbeat_interval") ||
                       config_is_set(config, "cluster.election_timeout");
     c->is_peer_port_set = peer_port != 0;
-    c->peer_port = (uint16_t)(peer_port != 0 ? peer_port : c->port + 1u);
+    /* 0 where the system chooses port, too; check_next_port() refuses what does not fit. */
+    c->peer_port = (uint16_t)(peer_port != 0 ? peer_port : c->port != 0 ? c->port + 1u : 0);
 }
 
 /* ---- What belongs together ------------------------------------------------------------------ */
 
-/* Puts before the refusal rc of two keys where one of them stands, if a file has set it. */
-static int with_place(const struct config *config, const char *one, const char *other, int rc,
-                      struct error *err)
+static int check_tls_pair(const struct server_config *c, struct error *err)
 {
-    const char *where = config_where(config, one);
-
-    where = where[0] != '\0' ? where : config_where(config, other);
-    return where[0] != '\0' ? error_wrap(err, rc, "%s", where) : rc;
+    if ((c->tls_cert[0] == '\0') == (c->tls_key[0] == '\0')) {
+        return BLOCKDB_OK;
+    }
+    return error_set(err, BLOCKDB_EINVAL,
+                     "options security.tls_cert and security.tls_key go together: set both");
 }
 
-static int check_tls(struct server_config *c, const struct config *config, struct error *err)
+static int check_tls_ca(const struct server_config *c, struct error *err)
 {
-    if ((c->tls_cert[0] == '\0') != (c->tls_key[0] == '\0')) {
-        return with_place(
-            config, "security.tls_cert", "security.tls_key",
-            error_set(err, BLOCKDB_EINVAL,
-                      "options security.tls_cert and security.tls_key go together: set both"),
-            err);
+    if (c->tls_ca[0] == '\0' || c->tls_cert[0] != '\0') {
+        return BLOCKDB_OK;
     }
-    if (c->tls_ca[0] != '\0' && c->tls_cert[0] == '\0') {
-        return with_place(
-            config, "security.tls_ca", "security.tls_ca",
-            error_set(err, BLOCKDB_EINVAL,
-                      "option security.tls_ca asks clients for certificates, which needs "
-                      "security.tls_cert and security.tls_key"),
-            err);
-    }
-    c->tls_client_auth = TLS_CLIENT_NONE;
-    if (c->tls_ca[0] != '\0') {
-        /* The choices are those of the enum without the first. */
-        c->tls_client_auth = TLS_CLIENT_OPTIONAL +
-                             (unsigned)config_number(config, "security.tls_client_auth");
-    }
-    return BLOCKDB_OK;
+    return error_set(err, BLOCKDB_EINVAL,
+                     "option security.tls_ca asks clients for certificates, which needs "
+                     "security.tls_cert and security.tls_key");
 }
 
-static int check_server(const struct server_config *c, const struct config *config,
-                        struct error *err)
+static int check_output(const struct server_config *c, struct error *err)
 {
-    if (c->output_max < c->output_high) {
-        return with_place(config, "server.output_max", "server.output_high",
-                          error_set(err, BLOCKDB_EINVAL,
-                                    "option output_max (%zu) must not be below output_high (%zu)",
-                                    c->output_max, c->output_high),
-                          err);
+    if (c->output_max >= c->output_high) {
+        return BLOCKDB_OK;
     }
-    if (c->resp_port != 0 && c->resp_port == c->port) {
-        return with_place(config, "server.resp_port", "server.port",
-                          error_set(err, BLOCKDB_EINVAL,
-                                    "options port and resp_port must not be the same (%u)",
-                                    c->port),
-                          err);
-    }
-    if (c->is_peer_port_set && (c->peer_port == c->port || c->peer_port == c->resp_port)) {
-        return with_place(
-            config, "cluster.peer_port", "cluster.peer_port",
-            error_set(err, BLOCKDB_EINVAL,
-                      "option peer_port (%u) must not be the same as port or resp_port: write "
-                      "one that is free, or 0",
-                      c->peer_port),
-            err);
-    }
-    return BLOCKDB_OK;
+    return error_set(err, BLOCKDB_EINVAL,
+                     "option output_max (%zu) must not be below output_high (%zu)", c->output_max,
+                     c->output_high);
 }
 
-static int check_cluster(const struct server_config *c, const struct config *config,
-                         struct error *err)
+static int check_ports(const struct server_config *c, struct error *err)
 {
-    if (c->election_timeout <= c->heartbeat_interval) {
-        return with_place(config, "cluster.election_timeout", "cluster.heartbeat_interval",
-                          error_set(err, BLOCKDB_EINVAL,
-                                    "option election_timeout (%" PRIu64
-                                    " ms) must be above heartbeat_interval (%" PRIu64 " ms)",
-                                    c->election_timeout, c->heartbeat_interval),
-                          err);
+    if (c->resp_port == 0 || c->resp_port != c->port) {
+        return BLOCKDB_OK;
     }
-    if (c->two_pc_timeout >= c->transaction_timeout) {
-        return with_place(config, "cluster.two_pc_timeout", "cluster.transaction_timeout",
-                          error_set(err, BLOCKDB_EINVAL,
-                                    "option two_pc_timeout (%" PRIu64
-                                    " s) must be below transaction_timeout (%" PRIu64 " s)",
-                                    c->two_pc_timeout / MS_PER_SECOND,
-                                    c->transaction_timeout / MS_PER_SECOND),
-                          err);
+    return error_set(err, BLOCKDB_EINVAL, "options port and resp_port must not be the same (%u)",
+                     c->port);
+}
+
+static int check_peer_port(const struct server_config *c, struct error *err)
+{
+    if (!c->is_peer_port_set || (c->peer_port != c->port && c->peer_port != c->resp_port)) {
+        return BLOCKDB_OK;
     }
-    return BLOCKDB_OK;
+    return error_set(err, BLOCKDB_EINVAL,
+                     "option peer_port (%u) must not be the same as port or resp_port: write one "
+                     "that is free, or 0",
+                     c->peer_port);
+}
+
+/* The next after port, unless the system chooses that, or there is none. */
+static int check_next_port(const struct server_config *c, struct error *err)
+{
+    if (c->is_peer_port_set || !c->is_clustered || c->port != UINT16_MAX) {
+        return BLOCKDB_OK;
+    }
+    return error_set(err, BLOCKDB_EINVAL,
+                     "option peer_port is 0, the next after port, but port is %d, the last: set "
+                     "peer_port, or another port",
+                     UINT16_MAX);
+}
+
+static int check_election(const struct server_config *c, struct error *err)
+{
+    if (c->election_timeout > c->heartbeat_interval) {
+        return BLOCKDB_OK;
+    }
+    return error_set(err, BLOCKDB_EINVAL,
+                     "option election_timeout (%" PRIu64
+                     " ms) must be above heartbeat_interval (%" PRIu64 " ms)",
+                     c->election_timeout, c->heartbeat_interval);
+}
+
+static int check_two_pc(const struct server_config *c, struct error *err)
+{
+    if (c->two_pc_timeout < c->transaction_timeout) {
+        return BLOCKDB_OK;
+    }
+    return error_set(err, BLOCKDB_EINVAL,
+                     "option two_pc_timeout (%" PRIu64
+                     " s) must be below transaction_timeout (%" PRIu64 " s)",
+                     c->two_pc_timeout / MS_PER_SECOND, c->transaction_timeout / MS_PER_SECOND);
+}
+
+/* What is checked of several keys together, and the keys: NULL ends them. */
+static const struct rule {
+    int (*check)(const struct server_config *c, struct error *err);
+    const char *keys[RULE_KEYS_MAX + 1];
+} rules[] = {
+    {check_tls_pair, {"security.tls_cert", "security.tls_key"}},
+    {check_tls_ca, {"security.tls_ca"}},
+    {check_output, {"server.output_max", "server.output_high"}},
+    {check_ports, {"server.port", "server.resp_port"}},
+    {check_peer_port, {"cluster.peer_port", "server.port", "server.resp_port"}},
+    {check_next_port, {"cluster.peer_port", "server.port"}},
+    {check_election, {"cluster.election_timeout", "cluster.heartbeat_interval"}},
+    {check_two_pc, {"cluster.two_pc_timeout", "cluster.transaction_timeout"}},
+};
+
+static int check_rules(const struct server_config *c, const struct config *config,
+                       struct error *err)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+        int rc = rules[i].check(c, err);
+
+        if (rc < 0) {
+            return config_refuse(config, rules[i].keys, rc, err);
+        }
+    }
+    return config_check_database(config, err);
 }
 
 const char *server_config_warning(const struct server_config *c, unsigned index)
@@ -310,16 +343,7 @@ int server_config_new(const struct config *config, struct server_config **out, s
         rc = read_texts(c, config, err);
     }
     if (rc == BLOCKDB_OK) {
-        rc = check_tls(c, config, err);
-    }
-    if (rc == BLOCKDB_OK) {
-        rc = check_server(c, config, err);
-    }
-    if (rc == BLOCKDB_OK) {
-        rc = check_cluster(c, config, err);
-    }
-    if (rc == BLOCKDB_OK) {
-        rc = config_check_database(config, err);
+        rc = check_rules(c, config, err);
     }
     if (rc == BLOCKDB_OK) {
         *out = TAKE(c);

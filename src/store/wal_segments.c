@@ -226,6 +226,7 @@ static int give_name(struct wal *wal, struct making *m, struct error *err)
     if (rc < 0) {
         return rc;
     }
+    file_renamed(m->segment->file, path.text);
     return os_sync_dir(wal->os, wal->dir, err);
 }
 

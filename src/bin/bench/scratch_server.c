@@ -16,6 +16,7 @@
 
 #define PROGRAM_NAME "blockdb-server"
 #define PATH_BYTES 4096
+#define SERVER_EXIT_USAGE 2 /* docs/operate/server.md */
 #define LINE_BYTES 512
 #define WORDS_MAX 160
 #define POLL_NS 5000000ULL
@@ -138,8 +139,10 @@ static bool read_ports(const char *path, struct scratch_server *server)
     return has_both;
 }
 
-static int tell_end(const char *log, struct error *err)
+/* status is of waitpid(): a server that refuses its options was given wrong ones here. */
+static int tell_end(const char *log, int status, struct error *err)
 {
+    bool is_usage = WIFEXITED(status) && WEXITSTATUS(status) == SERVER_EXIT_USAGE;
     FILE *f = fopen(log, "re");
     char line[LINE_BYTES];
     char last[LINE_BYTES] = "it said nothing";
@@ -151,7 +154,8 @@ static int tell_end(const char *log, struct error *err)
     if (f != NULL) {
         (void)fclose(f);
     }
-    return error_set(err, BLOCKDB_EIO, "the server ended before it was ready: %s", last);
+    return error_set(err, is_usage ? BLOCKDB_EINVAL : BLOCKDB_EIO,
+                     "the server ended before it was ready: %s", last);
 }
 
 static int wait_until_ready(struct scratch_server *server, const struct command *c,
@@ -167,7 +171,7 @@ static int wait_until_ready(struct scratch_server *server, const struct command 
         }
         if (waitpid((pid_t)server->process, &status, WNOHANG) > 0) {
             server->process = 0;
-            return tell_end(c->log, err);
+            return tell_end(c->log, status, err);
         }
         if (signals_stop_asked()) {
             return error_set(err, BLOCKDB_ECANCELED, "stopped");

@@ -89,7 +89,7 @@ struct manifest_walk {
     struct row_printer printer;
 };
 
-static int append(char *text, int used, const char *what, uint64_t number)
+static int append_words(char *text, int used, const char *words)
 {
     int room = CHANGES_MAX - used;
     int len;
@@ -97,9 +97,24 @@ static int append(char *text, int used, const char *what, uint64_t number)
     if (room <= 1) {
         return used;
     }
-    len = snprintf(text + used, (size_t)room, "%s%s %llu", used > 0 ? ", " : "", what,
-                   (unsigned long long)number);
+    len = snprintf(text + used, (size_t)room, "%s%s", used > 0 ? ", " : "", words);
     return len < room ? used + len : CHANGES_MAX - 1;
+}
+
+static int append(char *text, int used, const char *what, uint64_t number)
+{
+    char words[CHANGES_MAX];
+
+    (void)snprintf(words, sizeof(words), "%s %" PRIu64, what, number);
+    return append_words(text, used, words);
+}
+
+static int append_redactions(char *text, int used, uint64_t from)
+{
+    if (from != BLOCKDB_SEQ_NONE) {
+        return append(text, used, "redactions pending from", from);
+    }
+    return append_words(text, used, "no redactions pending");
 }
 
 /* Says in words what an edit changes. */
@@ -130,6 +145,10 @@ static void edit_describe(const struct manifest_edit *edit, char text[CHANGES_MA
                : used;
     used = edit->set_dedupe ? append(text, used, "requests up to", edit->dedupe_seq) : used;
     used = edit->set_epoch ? append(text, used, "epoch", edit->epoch) : used;
+    used = edit->set_options ? append(text, used, "features", edit->options.features) : used;
+    if (edit->set_redactions) {
+        used = append_redactions(text, used, edit->redactions_from);
+    }
     (void)append(text, used, "next file", edit->next_file_number);
 }
 

@@ -31,7 +31,9 @@ static void tell_diff(struct program *p, const struct buf *diff)
 
     if (diff->len == 0) {
         logger_write(&p->notices, LOGGER_INFO, "config",
-                     "reloaded: no key has changed; certificates were loaded anew");
+                     config_text(p->config, "security.tls_cert")[0] != '\0'
+                         ? "reloaded: no key has changed; certificates were loaded anew"
+                         : "reloaded: no key has changed");
         return;
     }
     while (at < end) {

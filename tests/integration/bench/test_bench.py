@@ -150,7 +150,7 @@ class BenchTest(unittest.TestCase):
     def test_options_reach_the_server(self):
         done = self.bench('--engines', 'http', '--server-program', SERVER, '--db',
                           self.folder.name, '--set', 'server.no_such_key=1')
-        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.returncode, 2)
         self.assertIn('no_such_key', done.stderr.decode())
         done = self.bench('--server', '--server-program', '/nonexistent/server', '--db',
                           self.folder.name)

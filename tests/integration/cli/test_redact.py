@@ -120,6 +120,13 @@ class Redact(CliTest):
         names = [name for name in os.listdir(ledger) if name.endswith('.blk')]
         self.assertEqual(names, ['000001-1.blk'])
         self.ok('inspect', 'segment', os.path.join(ledger, names[0]))
+        manifest = next(os.path.join(self.db, n) for n in os.listdir(self.db)
+                        if n.startswith('MANIFEST-'))
+        edits = [row['changes'] for row in
+                 self.run_bare('inspect', 'manifest', manifest, '-o', 'jsonl').objects()]
+        self.assertTrue(any(edit.startswith('redactions pending from ') for edit in edits), edits)
+        self.assertTrue(any(edit.startswith('no redactions pending') for edit in edits), edits)
+        self.assertNotIn('', edits)
 
 
 if __name__ == '__main__':

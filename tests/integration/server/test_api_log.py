@@ -373,6 +373,7 @@ class Evidence(ApiTest):
     def test_cluster(self):
         status = self.ok('GET', '/cluster/status')
         self.assertEqual((status['state'], status['leader']), ('Leader', 'standalone'))
+        self.assertEqual(status['configuration']['peer_port'], 0)  # as port is 0
         for method, path in (('POST', '/cluster/add'), ('DELETE', '/cluster/remove/n2'),
                              ('POST', '/cluster/transfer')):
             self.refused(501, 'Unsupported', method, path, says='alone')

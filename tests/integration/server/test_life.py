@@ -72,19 +72,26 @@ class Flags(unittest.TestCase):
     def test_pairs_are_refused_with_their_place(self):
         with tempfile.TemporaryDirectory(prefix='blockdb-pairs-') as folder:
             path = os.path.join(folder, 'x.toml')
-            for text, line, says in (
-                    ('[server]\noutput_max = 65536\n', 2, 'output_high'),
-                    ('[server]\nport = 0\noutput_high = "1GiB"\n', 3, 'output_high'),
-                    ('[server]\nport = 7\nresp_port = 7\n', 3, 'must not be the same'),
-                    ('[security]\ntls_key = "x"\n', 2, 'go together'),
-                    ('[cluster]\npeer_port = 8080\n', 2, 'peer_port'),
-                    ('[cluster]\nheartbeat_interval = 400\n', 2, 'election_timeout'),
-                    ('[cluster]\ntwo_pc_timeout = 30\n', 2, 'transaction_timeout')):
+            for text, lines, says in (
+                    ('[server]\noutput_max = 65536\n', (2,), 'output_high'),
+                    ('[server]\nport = 0\noutput_high = "1GiB"\n', (3,), 'output_high'),
+                    ('[server]\nport = 7\nresp_port = 7\n', (2, 3), 'must not be the same'),
+                    ('[security]\ntls_key = "x"\n', (2,), 'go together'),
+                    ('[cluster]\npeer_port = 8080\n', (2,), 'peer_port'),
+                    ('[server]\nport = 65535\n[cluster]\npeers = "b:8080"\n', (2,), 'the last'),
+                    ('[cluster]\nheartbeat_interval = 400\n', (2,), 'election_timeout'),
+                    ('[cluster]\ntwo_pc_timeout = 30\n', (2,), 'transaction_timeout'),
+                    ('[ledger]\nsigner_command = "true"\n', (2,), 'signer_key'),
+                    ('[ledger]\norigin = "a b"\n', (2,), 'cannot name a log'),
+                    ('[database]\nblock_cache_size = "4GiB"\nmemory_limit = "1GiB"\n', (3, 2),
+                     'or lower block_cache_size'),
+                    ('[database]\n\nwrite_buffer_size = 5000\n', (3,), 'no multiple of 4096')):
                 with open(path, 'w', encoding='utf-8') as f:
                     f.write(text)
                 done = run('--config', path, '--check-config')
                 self.assertEqual(done.returncode, 2, (text, done.stderr))
-                self.assertIn('%s:%d: option' % (path, line), done.stderr)
+                places = ' and '.join('%s:%d' % (path, line) for line in lines)
+                self.assertIn(' ' + places + ': option', done.stderr)
                 self.assertIn(says, done.stderr)
 
     def test_paths(self):
@@ -318,6 +325,7 @@ class Reload(unittest.TestCase):
             s.write_config(FAST)
             s.send(signal.SIGHUP)
             s.wait_log('no key has changed')
+            self.assertNotIn('certificates', s.log_text())
             self.assertEqual(s.stop(), 0)
 
     def test_log_files(self):

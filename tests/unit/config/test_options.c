@@ -50,7 +50,7 @@ static void test_defaults(void **state)
     assert_int_equal(s->compression_type, COMPRESSION_LZ4);
     assert_true(s->enable_bloom_filters);
     assert_false(s->write_once);
-    assert_int_equal(settings_check(s, NULL), BLOCKDB_OK);
+    assert_int_equal(settings_check(s, NULL, NULL), BLOCKDB_OK);
     assert_null(blockdb_options_get(options, "nothing"));
 }
 
@@ -142,16 +142,16 @@ static void test_what_no_single_key_tells(void **state)
     (void)state;
     assert_int_equal(settings_memory_limit(s), 1073741824);
     set_ok(options, "block_cache_size", "8GiB");
-    assert_int_equal(settings_check(s, NULL), BLOCKDB_OK);
+    assert_int_equal(settings_check(s, NULL, NULL), BLOCKDB_OK);
     assert_true(settings_memory_limit(s) > 8589934592);
     set_ok(options, "memory_limit", "4GiB");
     assert_int_equal(settings_memory_limit(s), 4294967296);
-    assert_int_equal(settings_check(s, &err), BLOCKDB_EINVAL);
+    assert_int_equal(settings_check(s, NULL, &err), BLOCKDB_EINVAL);
     assert_non_null(strstr(err.message, "block_cache_size"));
     set_ok(options, "block_cache_size", "1GiB");
-    assert_int_equal(settings_check(s, &err), BLOCKDB_OK);
+    assert_int_equal(settings_check(s, NULL, &err), BLOCKDB_OK);
     set_ok(options, "write_buffer_size", "5000");
-    assert_int_equal(settings_check(s, &err), BLOCKDB_EINVAL);
+    assert_int_equal(settings_check(s, NULL, &err), BLOCKDB_EINVAL);
     assert_non_null(strstr(err.message, "4096"));
     assert_int_equal(settings_compaction_threads(s, 1), 1);
     assert_int_equal(settings_compaction_threads(s, 4), 2);

@@ -171,6 +171,24 @@ static void test_the_nth_once_or_from_then_on(void **state)
     file_close(f);
 }
 
+static void test_messages_name_the_new_name(void **state)
+{
+    struct rig *rig = *state;
+    struct os_file *f = open_file(rig->os);
+    char *old = mem_strdup(f->path);
+    struct os_fault_plan plan = {.classes = OS_FAULT_WRITE, .nth = 1};
+    struct error err;
+
+    OK(os_rename(rig->os, old, "/d/renamed", NULL));
+    file_renamed(f, "/d/renamed");
+    os_fault_arm(rig->fault, &plan);
+    assert_int_equal(file_pwrite(f, "x", 1, 0, &err), BLOCKDB_EIO);
+    assert_non_null(strstr(err.message, "'/d/renamed'"));
+    os_fault_arm(rig->fault, NULL);
+    file_close(f);
+    mem_free(old);
+}
+
 static void test_partial_reads_and_writes(void **state)
 {
     struct rig *rig = *state;
@@ -329,6 +347,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RIG_TEST(test_each_class_fails_alone),
         RIG_TEST(test_the_nth_once_or_from_then_on),
+        RIG_TEST(test_messages_name_the_new_name),
         RIG_TEST(test_partial_reads_and_writes),
         RIG_TEST(test_reads_that_would_wait),
         cmocka_unit_test(test_helpers_survive_every_fault),
