@@ -148,6 +148,7 @@ static unsigned start_threads(struct pool *p, unsigned wanted, struct os_thread 
 
 static void stop_threads(struct pool *p)
 {
+    atomic_store(&p->options->source->is_stopped, true);
     mutex_lock(&p->mu);
     atomic_store_explicit(&p->stop, true, memory_order_relaxed);
     cond_broadcast(&p->taken);
@@ -249,6 +250,7 @@ int audit_pool_run(const struct audit_pool_options *options, struct error *err)
     while (started > 0) {
         os_thread_join(options->os, threads[--started]);
     }
+    atomic_store(&options->source->is_stopped, false);
     for (unsigned i = 0; i < p->window; i++) {
         free_stretch(p->slots[i]);
     }

@@ -48,6 +48,10 @@ struct audit_source {
     struct blockdb *db; /* of a database, else NULL */
     /* A connection could not be made, or broke, so what failed may be tried again. Any thread. */
     atomic_bool lost_connection;
+    /* Nobody wants what is read any more, so that a read that waits for its server's time gives up:
+     * set and cleared by the audit, and asked of who began it (NULL: never). Any thread. */
+    atomic_bool is_stopped;
+    bool (*stop_asked)(void);
 };
 
 /* A directory of static files. It need not exist before the first read. ENOMEM. */

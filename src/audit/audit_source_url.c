@@ -14,6 +14,11 @@
 #define CONNECT_TIMEOUT_MS 15000
 #define RETRIES 3
 #define RETRY_PAUSE_NS 100000000ULL /* before the first; each has twice that of the last */
+#define NS_PER_S 1000000000ULL
+/* For a server that says when it is to be asked again: one pause, and all of one read together. */
+#define PAUSE_MAX_S 60
+#define PAUSES_NS (300 * NS_PER_S)
+#define STOP_POLL_NS 100000000ULL
 
 struct url_source {
     struct audit_source base;
@@ -88,17 +93,47 @@ static bool may_pass(int rc, int status)
     return rc == BLOCKDB_OK ? status == 429 || (status >= 502 && status <= 504) : rc == BLOCKDB_EIO;
 }
 
-/* Asks until there is an answer that counts, at most as often as the client library would. */
-static int ask_again(struct url_connection *c, const char *url, bool may_compress,
-                     struct error *err)
+static bool is_stopped(const struct audit_source *source)
 {
-    uint64_t pause_ns = RETRY_PAUSE_NS;
-    int rc = ask(c, url, may_compress, err);
-    unsigned n;
+    return atomic_load(&source->is_stopped) || (source->stop_asked != NULL && source->stop_asked());
+}
 
-    for (n = 0; n < RETRIES && may_pass(rc, c->response.status); n++) {
-        os_sleep_ns(os_real(), pause_ns);
-        pause_ns *= 2;
+/* False when somebody stopped the audit. */
+static bool pause_for(const struct audit_source *source, uint64_t ns)
+{
+    while (ns > 0 && !is_stopped(source)) {
+        uint64_t part = ns < STOP_POLL_NS ? ns : STOP_POLL_NS;
+
+        os_sleep_ns(os_real(), part);
+        ns -= part;
+    }
+    return ns == 0;
+}
+
+/* Asks until there is an answer that counts, at most as often as the client library would; but a
+ * server that says when to come, as one does that limits the rate of its readers, is believed for
+ * some minutes. */
+static int ask_again(const struct audit_source *source, struct url_connection *c, const char *url,
+                     bool may_compress, struct error *err)
+{
+    uint64_t left_ns = PAUSES_NS;
+    unsigned unasked = 0;
+    int rc = ask(c, url, may_compress, err);
+
+    while (may_pass(rc, c->response.status)) {
+        uint64_t pause_ns = RETRY_PAUSE_NS << unasked;
+
+        if (rc == BLOCKDB_OK && c->response.retry_after_s <= PAUSE_MAX_S) {
+            uint64_t asked_ns = c->response.retry_after_s * NS_PER_S;
+
+            pause_ns = asked_ns > RETRY_PAUSE_NS ? asked_ns : RETRY_PAUSE_NS;
+        } else if (unasked++ == RETRIES) {
+            break;
+        }
+        if (pause_ns > left_ns || !pause_for(source, pause_ns)) {
+            break;
+        }
+        left_ns -= pause_ns;
         rc = ask(c, url, may_compress, err);
     }
     return rc;
@@ -127,7 +162,7 @@ static int fetch(struct audit_source *source, struct url_connection *c, const ch
     }
     url = (const char *)c->url.data;
     /* Hashes do not compress; entries do. */
-    rc = ask_again(c, url, strstr(path, "entries/") != NULL, err);
+    rc = ask_again(source, c, url, strstr(path, "entries/") != NULL, err);
     if (rc < 0) {
         if (rc == BLOCKDB_EIO) {
             atomic_store(&source->lost_connection, true);
@@ -146,6 +181,10 @@ static int fetch(struct audit_source *source, struct url_connection *c, const ch
                          "'%.200s': the server answered with HTTP status %d, redirects are not "
                          "followed; the log may be at '%s'",
                          url, c->response.status, c->response.location);
+    }
+    if (may_pass(rc, c->response.status) && is_stopped(source)) {
+        return error_set(err, BLOCKDB_ECANCELED, "interrupted while '%.400s' is not to be read yet",
+                         url);
     }
     if (may_pass(rc, c->response.status)) {
         return still_refused(c->response.status, url, err);

@@ -273,6 +273,7 @@ static int run(struct http *h, const struct request *r, struct http_response *ou
         return error_wrap(err, rc, "%.400s", r->url);
     }
     out->status = h->answer.status;
+    out->retry_after_s = h->answer.retry_after_s;
     (void)snprintf(out->content_type, sizeof(out->content_type), "%s", h->answer.content_type);
     (void)snprintf(out->location, sizeof(out->location), "%.*s", HTTP_TEXT_BYTES - 1,
                    h->answer.location);
@@ -290,6 +291,7 @@ static int request(struct http *h, const char *url, struct request *r, struct ht
     out->status = 0;
     out->content_type[0] = '\0';
     out->location[0] = '\0';
+    out->retry_after_s = HTTP_NO_RETRY;
     rc = request_init(r, url, to);
     return rc < 0 ? rc : run(h, r, out, to);
 }

@@ -23,11 +23,13 @@
 #include "base/bytes.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #define HTTP_BODY_MAX_DEFAULT ((size_t)1 << 20)
 #define HTTP_TIMEOUT_MS_DEFAULT 30000
 #define HTTP_TEXT_BYTES 128 /* of a header that is kept */
 #define HTTP_URL_LEN_MAX 4096
+#define HTTP_NO_RETRY UINT32_MAX
 
 struct sockets;
 
@@ -60,6 +62,7 @@ struct http_response {
     int status;                         /* 200 to 599 */
     char content_type[HTTP_TEXT_BYTES]; /* cut when longer, "" when there is none */
     char location[HTTP_TEXT_BYTES];     /* of a redirect: the same */
+    uint32_t retry_after_s;             /* Retry-After; HTTP_NO_RETRY: not said, or no number */
     struct buf body;
 };
 

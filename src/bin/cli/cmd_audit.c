@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "bin/cli/cli.h"
 #include "bin/cli/connect.h"
+#include "bin/cli/signals.h"
 #include "client/http.h"
 #include "ledger/policy.h"
 #include "os/os.h"
@@ -219,6 +220,7 @@ int cmd_audit(struct cli *cli, struct error *err)
         return rc;
     }
     options.source = source;
+    source->stop_asked = signals_stop_asked;
     cli_progress_init(cli, &progress);
     rc = audit_run(&options, &report, err);
     progress_finish(&progress);

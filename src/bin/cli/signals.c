@@ -2,15 +2,17 @@
 #include "bin/cli/signals.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stddef.h>
 
-/* A handler has no argument to carry state: this is the one variable that it may touch. */
-static volatile sig_atomic_t stop_asked;
+/* A handler has no argument to carry state: this is the one variable that it touches. Atomic, for
+ * threads of long work look at it, too. */
+static atomic_bool stop_asked;
 
 static void on_stop(int signal_number)
 {
     (void)signal_number;
-    stop_asked = 1;
+    atomic_store(&stop_asked, true);
 }
 
 static void handle(int signal_number, void (*handler)(int), int flags)
@@ -31,12 +33,12 @@ void signals_start(void)
 
 bool signals_stop_asked(void)
 {
-    return stop_asked != 0;
+    return atomic_load(&stop_asked);
 }
 
 void signals_reset(void)
 {
-    stop_asked = 0;
+    atomic_store(&stop_asked, false);
     signals_start();
 }
 

@@ -9,6 +9,7 @@ import http.server
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -138,6 +139,55 @@ class Credentials(AuditTest):
             self.assertEqual([h.get('Authorization') for h in heads], [None] * 3)
             self.audit('--token-file', self.secret_file('token', self.token), url=other, code=1)
             self.assertEqual(heads[-1].get('Authorization'), 'Bearer ' + self.token)
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+
+class Rates(AuditTest):
+    """A server that limits its readers says when to come back, and the audit does."""
+
+    def test_comes_back(self):
+        self.launch('')
+        for first in range(0, 3000, 1000):
+            operations = [{'type': 'put', 'key': 'k%d' % i, 'value': 'v'}
+                          for i in range(first, first + 1000)]
+            self.assertEqual(self.http('POST', '/api/v1/batch',
+                                       {'operations': operations}).status, 200)
+        self.assertEqual(self.http('POST', '/api/v1/checkpoint').status, 200)
+        self.stop()
+        self.launch('address_read_rate = 5\nrate_burst = 1\n')
+        report = self.audit()
+        self.assertEqual(report['result'], 'ok')
+        self.assertGreaterEqual(report['size'], 3000)
+
+    def test_can_be_stopped(self):
+        asked = threading.Event()
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(429)
+                self.send_header('Retry-After', '60')
+                self.send_header('Content-Length', '0')
+                self.end_headers()
+                asked.set()
+
+            def log_message(self, *unused):
+                pass
+        server = http.server.HTTPServer(('127.0.0.1', 0), Handler)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            with subprocess.Popen(
+                    [harness.CLI, 'audit', '--log',
+                     'http://127.0.0.1:%d' % server.server_address[1],
+                     '--state', self.path('audit.state')], env=self.environment(),
+                    stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as audit:
+                self.assertTrue(asked.wait(60))
+                audit.send_signal(signal.SIGINT)
+                self.assertIn('interrupted', audit.communicate(timeout=60)[1])
+                self.assertEqual(audit.returncode, 130)
         finally:
             server.shutdown()
             thread.join()
