@@ -480,7 +480,7 @@ class Logging(KeysTest):
             s = self.server('', '[logging]\nlevel = "%s"\n' % level)
             self.assertEqual(s.get('/no/such/path')[0], 404)
             self.assertEqual(s.stop(), 0)
-            self.assertEqual('404' in s.log_text(), told, s.log_text())
+            self.assertEqual(' 404 ' in s.log_text(), told, s.log_text())
 
     def test_logging_file(self):
         s = self.server('', '[logging]\nfile = "there.log"\n')
